@@ -1,0 +1,17 @@
+package melodyud
+
+// Features is what was heard while the track was decoded once:
+// media/<render-hash>/features.json.
+type Features struct {
+	Version  string   `json:"analyzer_version"`
+	Duration float64  `json:"duration_seconds"`
+	Loudness Loudness `json:"loudness"`
+}
+
+// Tags is what the creator's file says of itself. Text is valid UTF-8 without
+// control characters; tags inform and are never trusted.
+type Tags struct {
+	Title  string `json:"title,omitempty"`
+	Artist string `json:"artist,omitempty"`
+	Album  string `json:"album,omitempty"`
+}

@@ -1,0 +1,52 @@
+// Package database is the port to the rows: what is true now. Its adapters are
+// SQLite (one file, the default) and PostgreSQL (by URL); package databasetest
+// is the contract both are held to.
+//
+// SQL is written once, in the subset both speak: `?` placeholders, TEXT, BIGINT
+// and no vendor functions; times are BIGINT unix milliseconds (Millis, Time),
+// booleans are BIGINT 0 or 1, INSERT … ON CONFLICT and RETURNING are allowed.
+package database
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	melodyud "github.com/melodyud/melodyud"
+)
+
+// Querier runs single statements; both DB and Tx are one.
+type Querier interface {
+	// Exec returns the number of rows touched. A unique violation is ErrConflict.
+	Exec(ctx context.Context, query string, args ...any) (int64, error)
+	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	// QueryRow scans one row into dest; no row is ErrNotFound.
+	QueryRow(ctx context.Context, query string, args []any, dest ...any) error
+}
+
+// Tx is one transaction. Facts given to Emit are written with it (the outbox) and
+// relayed to the event log only after it has committed.
+type Tx interface {
+	Querier
+	// Emit records facts on a topic of the event log.
+	Emit(ctx context.Context, topic string, events ...melodyud.Event) error
+}
+
+// DB is a database whose schema is up to date. Errors are kinds of package
+// melodyud: an unreachable or overloaded server is ErrUnavailable.
+type DB interface {
+	Querier
+	// InTx runs f in a serializable transaction and commits if it returns nil. A
+	// transaction that lost against another one is rolled back and f is run again,
+	// so f must have no effect outside tx.
+	InTx(ctx context.Context, f func(tx Tx) error) error
+	// Ping says whether the database answers.
+	Ping(ctx context.Context) error
+	Close() error
+}
+
+// Millis returns t as the database keeps it.
+func Millis(t time.Time) int64 { return t.UnixMilli() }
+
+// Time returns what Millis stored, in UTC.
+func Time(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

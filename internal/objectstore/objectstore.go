@@ -1,0 +1,55 @@
+// Package objectstore is the port to the bytes. Objects appear whole or not at
+// all and never change under a name. Its adapters are a directory (the default)
+// and S3/MinIO; package objectstoretest is the contract both are held to.
+package objectstore
+
+import (
+	"context"
+	"io"
+	"iter"
+	"time"
+)
+
+// Info describes one object.
+type Info struct {
+	Key      string
+	Size     int64 // bytes
+	Modified time.Time
+}
+
+// Store keeps objects. Errors are kinds of package melodyud: an absent object is
+// ErrNotFound, a key that is not allowed ErrInvalid, an unreachable store
+// ErrUnavailable, a full one ErrUnavailable too. Safe for concurrent use.
+//
+// Keys are 1 to 200 bytes of [A-Za-z0-9._/-], without empty, "." or ".."
+// components (CheckKey).
+type Store interface {
+	// Put stores r under key and returns once the object is durable. size is the
+	// number of bytes, or -1 when unknown; a reader that gives another number or
+	// fails leaves nothing behind, and neither does a cancelled ctx. Memory use is bounded whatever the size.
+	Put(ctx context.Context, key string, r io.Reader, size int64, opts PutOptions) (Info, error)
+	// Open reads length bytes from offset; length -1 means to the end. An offset at
+	// or beyond the end is ErrInvalid unless the object is empty. Info tells the whole object's size.
+	Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, Info, error)
+	Stat(ctx context.Context, key string) (Info, error)
+	// List yields the objects whose keys begin with prefix, in byte order of keys.
+	// Leaving the loop early leaks nothing.
+	List(ctx context.Context, prefix string) iter.Seq2[Info, error]
+	// Delete removes objects; absent ones are no error.
+	Delete(ctx context.Context, keys ...string) error
+}
+
+// PutOptions are the choices of a Put. The zero value overwrites.
+type PutOptions struct {
+	ContentType string // e.g. "audio/mp4"; empty: application/octet-stream
+	// IfAbsent makes Put fail with ErrConflict when the key exists; of many racing
+	// writers exactly one wins.
+	IfAbsent bool
+}
+
+// Presigner gives out URLs that let their bearer do one thing to one object for
+// a while, without other credentials.
+type Presigner interface {
+	// Presign returns a URL for GET or PUT of key that is valid for ttl (1 s..7 days).
+	Presign(ctx context.Context, method, key string, ttl time.Duration) (string, error)
+}

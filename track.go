@@ -1,0 +1,72 @@
+package melodyud
+
+import "time"
+
+// State is where a track stands in its life:
+// received -> published -> withdrawn, or received -> refused.
+type State string
+
+// The states of a track. Stages inside received are progress, not states.
+const (
+	StateReceived  State = "received"
+	StatePublished State = "published"
+	StateRefused   State = "refused"
+	StateWithdrawn State = "withdrawn"
+)
+
+// Terminal reports whether the pipeline has nothing left to do.
+func (s State) Terminal() bool { return s != StateReceived }
+
+// Track is one piece of music as its creator knows it. Its id, plays and URL
+// outlive every replacement of the master.
+type Track struct {
+	ID       TrackID
+	Owner    UserID
+	State    State
+	Title    string
+	Artist   string
+	Album    string
+	FileName string // as the creator's machine called it; never used as a path
+	Master   Master
+	Release  *Release // nil until published
+	Refusal  *Refusal // nil unless refused
+	Progress Progress
+	Created  time.Time
+	Updated  time.Time
+}
+
+// Master is the file the creator sent, byte for byte.
+type Master struct {
+	SHA256 string // 64 hexadecimal digits; also the object name under masters/
+	Size   int64  // bytes
+}
+
+// Release is one published rendering of a track.
+type Release struct {
+	ID         ReleaseID
+	Number     int    // 1 for the first, counting up with each replaced master
+	RenderHash string // names the folder media/<render-hash>/
+	Duration   time.Duration
+	HasCover   bool
+	Published  time.Time
+}
+
+// Stage is a step of the pipeline while a track is received.
+type Stage string
+
+// The stages, in order.
+const (
+	StageQueued     Stage = "queued"
+	StageValidating Stage = "validating"
+	StageRendering  Stage = "rendering"
+	StageStoring    Stage = "storing"
+	StagePublishing Stage = "publishing"
+	StageDone       Stage = "done"
+)
+
+// Progress says how far the pipeline has come with a track.
+type Progress struct {
+	Stage   Stage
+	Percent int // 0..100 of this stage
+	Attempt int // 1 for the first
+}
