@@ -70,3 +70,14 @@ type Progress struct {
 	Percent int // 0..100 of this stage
 	Attempt int // 1 for the first
 }
+
+// Receipt is what the upload side hands to the catalog once every byte of a
+// master is stored and hashed.
+type Receipt struct {
+	Track    TrackID // reserved when the upload was created; makes the hand-over idempotent
+	Owner    UserID
+	Upload   UploadID
+	FileName string
+	Tags     Tags // as typed by the creator; empty fields are filled from the file
+	Master   Master
+}
