@@ -1,0 +1,206 @@
+// Package ticket signs and checks the right to play: a short string in the URL
+// path that carries what a listener may do, so that the edge needs no row and no
+// other service to serve a segment (TOK-1..7).
+//
+// A ticket is base64url(claims) "." base64url(HMAC-SHA-256(key, claims)), where
+// the claims are the LF-terminated lines of TOK-1.
+package ticket
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	melodyud "github.com/melodyud/melodyud"
+)
+
+// Tier is what a listener has paid for.
+type Tier string
+
+// The tiers. Free listeners hear ads and get no lossless rendition.
+const (
+	Free    Tier = "free"
+	Premium Tier = "premium"
+)
+
+// Claims are what a ticket says.
+type Claims struct {
+	KeyID   string    // which key signed; filled by Sign
+	Expires time.Time // whole seconds
+	Prefix  string    // path prefix the ticket is good for; begins and ends with "/"
+	Session string    // one play session, for telemetry and stream limits
+	Tier    Tier
+}
+
+// The refusals of Verify. Both say nothing about why (TOK-6).
+var (
+	errBad = melodyud.Refuse(melodyud.ErrForbidden, "ticket.invalid",
+		"This playback link is not valid. Ask for a new one.")
+	errExpired = melodyud.Refuse(melodyud.ErrForbidden, "ticket.expired",
+		"This playback link has expired. Ask for a new one.")
+)
+
+// Skew is how long after its expiry a ticket still plays, for clocks that
+// disagree (TOK-4).
+const Skew = 60 * time.Second
+
+const (
+	version  = "v1"
+	maxToken = 512 // bytes; a real ticket has about 200
+	minKey   = 32  // bytes: the hash's own size, RFC 2104 §3
+)
+
+var b64 = base64.RawURLEncoding.Strict()
+
+// Key is a named signing key.
+type Key struct {
+	ID     string // letters, digits, "-" and "_"; named in every ticket
+	Secret []byte // at least 32 bytes
+}
+
+// Keyring signs with its first key and accepts tickets of all (TOK-5). It is
+// immutable and safe for concurrent use.
+type Keyring struct {
+	keys []Key
+}
+
+// NewKeyring returns a keyring of one or more keys, newest first. Keys that are
+// too short, unnamed or named alike are ErrInvalid.
+func NewKeyring(keys ...Key) (*Keyring, error) {
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("%w: a keyring needs a key", melodyud.ErrInvalid)
+	}
+	seen := map[string]bool{}
+	for _, k := range keys {
+		if !plain(k.ID) || seen[k.ID] || len(k.Secret) < minKey {
+			return nil, fmt.Errorf("%w: ticket key %q: needs a name of its own and %d bytes or more",
+				melodyud.ErrInvalid, k.ID, minKey)
+		}
+		seen[k.ID] = true
+	}
+	return &Keyring{keys: keys}, nil
+}
+
+// ParseKeys reads "id:base64,id:base64", newest first, as configuration has it.
+func ParseKeys(s string) ([]Key, error) {
+	var keys []Key
+	for one := range strings.SplitSeq(s, ",") {
+		id, secret, ok := strings.Cut(strings.TrimSpace(one), ":")
+		raw, err := base64.StdEncoding.DecodeString(secret)
+		if !ok || err != nil {
+			return nil, fmt.Errorf("%w: ticket keys are written id:base64,id:base64", melodyud.ErrInvalid)
+		}
+		keys = append(keys, Key{ID: id, Secret: raw})
+	}
+	return keys, nil
+}
+
+// Sign returns the ticket for c, signed with the newest key. Claims that could
+// not be read back unambiguously are ErrInvalid.
+func (r *Keyring) Sign(c Claims) (string, error) {
+	k := r.keys[0]
+	c.KeyID = k.ID
+	if !cleanPrefix(c.Prefix) || !plain(c.Session) || !plain(string(c.Tier)) {
+		return "", fmt.Errorf("%w: ticket claims for %q", melodyud.ErrInvalid, c.Prefix)
+	}
+	msg := c.message()
+	return b64.EncodeToString(msg) + "." + b64.EncodeToString(k.mac(msg)), nil
+}
+
+// Verify returns the claims of a ticket that one of the keys signed, that has not
+// expired at now and whose prefix covers path. It never says which test failed.
+func (r *Keyring) Verify(token, path string, now time.Time) (Claims, error) {
+	msg, mac, ok := split(token)
+	if !ok {
+		return Claims{}, errBad
+	}
+	c, ok := parse(msg)
+	if !ok {
+		return Claims{}, errBad
+	}
+	k, ok := r.key(c.KeyID)
+	if !ok || !hmac.Equal(mac, k.mac(msg)) {
+		return Claims{}, errBad
+	}
+	if !cleanPath(path) || !strings.HasPrefix(path, c.Prefix) {
+		return Claims{}, errBad
+	}
+	if now.After(c.Expires.Add(Skew)) {
+		return Claims{}, errExpired
+	}
+	return c, nil
+}
+
+func (r *Keyring) key(id string) (Key, bool) {
+	for _, k := range r.keys {
+		if k.ID == id {
+			return k, true
+		}
+	}
+	return Key{}, false
+}
+
+func (k Key) mac(msg []byte) []byte {
+	h := hmac.New(sha256.New, k.Secret)
+	h.Write(msg)
+	return h.Sum(nil)
+}
+
+func (c Claims) message() []byte {
+	return []byte(version + "\n" + c.KeyID + "\n" + strconv.FormatInt(c.Expires.Unix(), 10) + "\n" +
+		c.Prefix + "\n" + c.Session + "\n" + string(c.Tier) + "\n")
+}
+
+func split(token string) (msg, mac []byte, ok bool) {
+	if len(token) > maxToken {
+		return nil, nil, false
+	}
+	head, tail, ok := strings.Cut(token, ".")
+	if !ok {
+		return nil, nil, false
+	}
+	msg, err1 := b64.DecodeString(head)
+	mac, err2 := b64.DecodeString(tail)
+	return msg, mac, err1 == nil && err2 == nil
+}
+
+func parse(msg []byte) (Claims, bool) {
+	lines := strings.Split(string(msg), "\n")
+	if len(lines) != 7 || lines[0] != version || lines[6] != "" {
+		return Claims{}, false
+	}
+	exp, err := strconv.ParseInt(lines[2], 10, 64)
+	if err != nil || !cleanPrefix(lines[3]) {
+		return Claims{}, false
+	}
+	return Claims{
+		KeyID: lines[1], Expires: time.Unix(exp, 0).UTC(),
+		Prefix: lines[3], Session: lines[4], Tier: Tier(lines[5]),
+	}, true
+}
+
+// cleanPrefix reports whether p is a normalised directory path (TOK-3).
+func cleanPrefix(p string) bool {
+	return cleanPath(p) && strings.HasSuffix(p, "/")
+}
+
+// cleanPath refuses everything two readers could normalise in two ways (TOK-3).
+func cleanPath(p string) bool {
+	if !strings.HasPrefix(p, "/") || strings.Contains(p, "//") || strings.Contains(p, "/../") ||
+		strings.Contains(p, "/./") || strings.HasSuffix(p, "/..") || strings.HasSuffix(p, "/.") {
+		return false
+	}
+	return !strings.ContainsFunc(p, func(c rune) bool {
+		return c <= ' ' || c >= 0x7f || c == '\\' || c == '%'
+	})
+}
+
+func plain(s string) bool {
+	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_')
+	})
+}
