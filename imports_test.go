@@ -1,0 +1,147 @@
+package melodyud_test
+
+import (
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/melodyud/melodyud"
+
+// shared is what every service may import besides the root: the ports and the
+// conventions.
+var shared = []string{
+	"internal/database", "internal/objectstore", "internal/eventlog", "internal/queue",
+	"internal/fault", "internal/ticket", "internal/api", "internal/ops",
+}
+
+// arrows is the house: which package may import which of ours. The root is
+// allowed everywhere. Adding an arrow means editing this table in review.
+var arrows = map[string][]string{
+	"": {}, // the root imports nothing of ours
+
+	// Ports and conventions.
+	"internal/fault":       {},
+	"internal/ticket":      {},
+	"internal/ops":         {},
+	"internal/media":       {},
+	"internal/database":    {},
+	"internal/objectstore": {},
+	"internal/eventlog":    {},
+	"internal/queue":       {},
+	"internal/api":         {"internal/ticket", "internal/ops"},
+
+	// Adapters: their port and one SDK each.
+	"internal/database/migrations": {},
+	"internal/database/sqlite":     {"internal/database", "internal/database/migrations"},
+	"internal/database/postgres":   {"internal/database", "internal/database/migrations"},
+	"internal/database/relay":      {"internal/database", "internal/eventlog", "internal/fault"},
+	"internal/eventlog/tables":     {"internal/database", "internal/eventlog"},
+	"internal/objectstore/dir":     {"internal/objectstore"},
+	"internal/objectstore/s3":      {"internal/objectstore"},
+	"internal/queue/asynqueue":     {"internal/queue"},
+
+	// Engines: no rows, no HTTP, no queue.
+	"transcode":          {"internal/media", "internal/fault", "transcode/pcm", "transcode/decode", "transcode/encode", "transcode/features"},
+	"transcode/pcm":      {},
+	"transcode/decode":   {"transcode/pcm", "internal/fault"},
+	"transcode/encode":   {"internal/media", "internal/fault", "transcode/pcm"},
+	"transcode/features": {"transcode/pcm"},
+	"packager":           {"internal/media", "packager/fmp4", "packager/hls", "packager/dash"},
+	"packager/fmp4":      {"internal/media"},
+	"packager/hls":       {},
+	"packager/dash":      {},
+
+	// Services: never each other, but for the engines they run.
+	"ingest":            shared,
+	"internal/accounts": shared,
+	"internal/catalog":  shared,
+	"workers":           append([]string{"transcode", "transcode/decode", "packager", "internal/media"}, shared...),
+	"edge":              append([]string{"edge/cache", "packager/hls", "packager/dash"}, shared...),
+	"edge/cache":        {"internal/objectstore"},
+
+	// The page, and the suites, which only tests import.
+	"web":                                  {},
+	"fixtures":                             {},
+	"fixtures/generate":                    {"fixtures"},
+	"internal/realtest":                    {},
+	"internal/database/databasetest":       {"internal/database", "internal/database/sqlite", "internal/realtest"},
+	"internal/eventlog/eventlogtest":       {"internal/eventlog"},
+	"internal/objectstore/objectstoretest": {"internal/objectstore"},
+	"internal/queue/queuetest":             {"internal/queue"},
+	"transcode/pcm/pcmtest":                {"transcode/pcm"},
+}
+
+// everybody may import all of the house.
+var everybody = []string{"internal/node"}
+
+func TestImportsFollowTheHouse(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, illegal := range illegalArrows(string(out)) {
+		t.Error(illegal)
+	}
+}
+
+func TestAPlantedIllegalImportIsRejected(t *testing.T) {
+	t.Parallel()
+	for planted, want := range map[string]string{
+		module + "/ingest " + module + "/edge":                   "ingest -> edge",
+		module + " " + module + "/internal/media":                "root -> internal/media",
+		module + "/transcode " + module + "/internal/database":   "transcode -> internal/database",
+		module + "/edge/cache " + module + "/internal/node":      "edge/cache -> internal/node",
+		module + "/surprise fmt":                                 "surprise is not in the table",
+		module + "/cmd/melodyud " + module + "/internal/catalog": "cmd/melodyud -> internal/catalog",
+	} {
+		got := illegalArrows("fmt errors\n" + planted + "\n")
+		if len(got) != 1 || !strings.Contains(got[0], want) {
+			t.Errorf("planted %q: got %q", want, got)
+		}
+	}
+}
+
+// illegalArrows reads lines of a package and its imports and returns a sentence
+// for each arrow the table does not have.
+func illegalArrows(list string) []string {
+	var illegal []string
+	for line := range strings.Lines(list) {
+		pkgs := strings.Fields(line)
+		if len(pkgs) == 0 || !ours(pkgs[0]) {
+			continue
+		}
+		from := short(pkgs[0])
+		allowed, known := arrows[from]
+		switch {
+		case slices.Contains(everybody, from):
+			continue
+		case from == "cmd/melodyud":
+			allowed = []string{"internal/node"}
+		case !known:
+			illegal = append(illegal, from+" is not in the table of imports")
+			continue
+		}
+		for _, imported := range pkgs[1:] {
+			to := short(imported)
+			if ours(imported) && to != "" && !slices.Contains(allowed, to) {
+				illegal = append(illegal, fmt.Sprintf("%s -> %s is not allowed", name(from), to))
+			}
+		}
+	}
+	return illegal
+}
+
+func ours(pkg string) bool { return pkg == module || strings.HasPrefix(pkg, module+"/") }
+
+func short(pkg string) string { return strings.TrimPrefix(strings.TrimPrefix(pkg, module), "/") }
+
+func name(pkg string) string {
+	if pkg == "" {
+		return "root"
+	}
+	return pkg
+}
