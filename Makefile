@@ -1,0 +1,66 @@
+# make            build, vet and test
+# make run        build everything and serve it on http://127.0.0.1:8080
+# make help       the rest
+
+SHELL := /bin/bash
+BIN := bin/melodyud
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X github.com/melodyud/melodyud/internal/node.version=$(VERSION)
+MINIO := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
+PACKAGES = $(shell go list ./... | grep -v /node_modules/)
+WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
+
+.PHONY: all build vet test integration race fuzz e2e bench run web help clean
+
+all: build vet test ## build, vet and test
+
+build: web ## the one binary, with the page inside: bin/melodyud
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/melodyud
+
+web: web/dist/index.html ## the page
+
+web/dist/index.html: $(WEB_SOURCES)
+	@deploy/need node:nodejs npm:npm
+	cd web && npm ci --no-audit --no-fund && npm run build
+	@touch $@
+
+run: build ## build and serve everything on this machine
+	$(BIN) serve
+
+vet: ## formatting and go vet
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "run gofmt on:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+
+test: ## unit and story tests; needs no server
+	go test $(PACKAGES)
+
+race: ## the same under the race detector
+	go test -race $(PACKAGES)
+
+integration: .cache/minio ## the contract suites and stories on real Redis, PostgreSQL and MinIO
+	@deploy/need redis-server:redis-server initdb:postgresql ffmpeg:ffmpeg
+	MELODYUD_INTEGRATION=1 MELODYUD_MINIO=$(CURDIR)/.cache/minio go test -race -count=1 \
+		./internal/database/... ./internal/eventlog/... ./internal/objectstore/... ./internal/queue/... ./internal/node/...
+
+.cache/minio:
+	@echo "Building the MinIO server for the tests (some minutes, once)"
+	mkdir -p .cache && GOBIN=$(CURDIR)/.cache go install $(MINIO)
+
+FUZZTIME ?= 10s
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	@set -e; for p in $(PACKAGES); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; done; done
+
+e2e: build ## upload and play in a real browser and in real players
+	@deploy/need chromium:chromium ffmpeg:ffmpeg mpv:mpv cvlc:vlc-bin
+	cd web && npm run e2e
+
+bench: build ## speed, as ratios against ffmpeg in the same run
+	@deploy/need ffmpeg:ffmpeg
+	go test -run '^$$' -bench . -benchtime 3x ./transcode/... ./packager/... ./edge/... ./cmd/melodyud
+
+help: ## this list
+	@grep -hE '^[a-z][a-z/.0-9]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+clean: ## remove what was built
+	rm -rf bin dist .cache web/node_modules
