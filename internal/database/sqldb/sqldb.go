@@ -23,6 +23,7 @@ import (
 const (
 	defaultWait = 10 * time.Second
 	attempts    = 40
+	starts      = 6 // more than a pool keeps idle: a restarted server breaks them all
 	firstPause  = 2 * time.Millisecond
 	longPause   = 200 * time.Millisecond
 )
@@ -106,7 +107,7 @@ func (d *DB) QueryRow(ctx context.Context, query string, args []any, dest ...any
 func (d *DB) InTx(ctx context.Context, f func(tx database.Tx) error) error {
 	var err error
 	for n := range attempts {
-		if err = d.once(ctx, f); err == nil || !d.Lost(err) {
+		if err = d.once(ctx, f); err == nil || !d.again(err, n) {
 			return d.translate(ctx, err)
 		}
 		if pause(ctx, n) != nil {
@@ -116,6 +117,21 @@ func (d *DB) InTx(ctx context.Context, f func(tx database.Tx) error) error {
 	return fmt.Errorf("%w: transaction lost %d times against others: %w", melodyud.ErrUnavailable, attempts, err)
 }
 
+// again says whether a transaction that failed with err had no effect and is
+// worth another try after n earlier ones.
+func (d *DB) again(err error, n int) bool {
+	var start *startError
+	if errors.As(err, &start) {
+		return n < starts && !d.closed.Load() && errors.Is(d.Kind(err), melodyud.ErrUnavailable)
+	}
+	return d.Lost(err)
+}
+
+// startError is a failure before the first statement.
+type startError struct{ error }
+
+func (s *startError) Unwrap() error { return s.error }
+
 func (d *DB) once(ctx context.Context, f func(tx database.Tx) error) error {
 	conn, err := d.connect(ctx)
 	if err != nil {
@@ -124,7 +140,7 @@ func (d *DB) once(ctx context.Context, f func(tx database.Tx) error) error {
 	defer conn.Close()
 	under, err := conn.BeginTx(ctx, &sql.TxOptions{Isolation: d.Isolation})
 	if err != nil {
-		return err
+		return &startError{err}
 	}
 	defer under.Rollback() // does nothing after a commit
 	t := &tx{db: d, under: under}
