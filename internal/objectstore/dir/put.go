@@ -79,7 +79,7 @@ func (s *Store) place(temp, key string, ifAbsent bool) error {
 		move = s.root.Link
 	}
 	err := s.moveInto(move, temp, key)
-	if errors.Is(err, fs.ErrExist) && ifAbsent && s.holds(key) {
+	if ifAbsent && melodyud.Kind(err) == nil && errors.Is(err, fs.ErrExist) && !s.isDir(key) {
 		err = fmt.Errorf("%w: the object exists", melodyud.ErrConflict)
 		return errors.Join(err, s.syncUp(path.Dir(key)))
 	}
@@ -95,7 +95,7 @@ func (s *Store) moveInto(move func(from, to string) error, temp, key string) err
 	var err error
 	for range rounds {
 		if err = s.root.MkdirAll(path.Dir(key), dirMode); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return misfitting(err)
 		}
 		if err = move(temp, key); !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -104,14 +104,17 @@ func (s *Store) moveInto(move func(from, to string) error, temp, key string) err
 	return fmt.Errorf("%w: its directory keeps being removed: %w", melodyud.ErrUnavailable, err)
 }
 
-func (s *Store) holds(key string) bool {
+func (s *Store) isDir(key string) bool {
 	fi, err := s.root.Lstat(key)
-	return err == nil && !fi.IsDir()
+	return err == nil && fi.IsDir()
 }
 
 // misfitting recognises a key that needs a directory where an object is, or the
 // reverse. File systems say it in several ways.
 func misfitting(err error) error {
+	if melodyud.Kind(err) != nil {
+		return err
+	}
 	for _, e := range []error{fs.ErrExist, syscall.ENOTDIR, syscall.EISDIR, syscall.ENOTEMPTY} {
 		if errors.Is(err, e) {
 			return fmt.Errorf("%w: an object of this store is a directory of this key, or the reverse: %w", melodyud.ErrInvalid, err)
