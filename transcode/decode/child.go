@@ -1,0 +1,123 @@
+package decode
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"runtime/debug"
+
+	"github.com/melodyud/melodyud/transcode/pcm"
+)
+
+// The exit codes of a child. Whatever else there is to say is said in words.
+const (
+	exitDone  = 0
+	exitUsage = 64 // BSD's EX_USAGE: not called by Start
+	exitIO    = 74 // EX_IOERR: the caller has gone
+)
+
+// ChildMain is the main function of the child process: "melodyud child" hands it
+// the arguments after "child". It reads the master from descriptor 0, writes the
+// protocol to descriptor 1, and returns the exit code.
+func ChildMain(args []string) int {
+	var job errand
+	if len(args) != 2 || args[0] != "decode" || json.Unmarshal([]byte(args[1]), &job) != nil {
+		fmt.Fprintln(os.Stderr, "this command is run by the decoder itself, not by hand")
+		return exitUsage
+	}
+	m := &mouth{w: os.Stdout}
+	if err := enclose(job); err != nil {
+		fmt.Fprintln(os.Stderr, "cannot confine the decoder:", err)
+		return exitUsage
+	}
+	err := job.run(os.Stdin, m)
+	if err == nil {
+		return exitDone
+	}
+	var f *fault
+	if !errors.As(err, &f) {
+		f = &fault{Code: "audio.damaged", Cause: err.Error()}
+	}
+	if m.sayJSON(wordRefusal, f) != nil {
+		return exitIO
+	}
+	return exitDone
+}
+
+// enclose gives up what a decoder does not need, before a byte is read. The
+// runtime is told to stay well below the hard limit, so that garbage is
+// collected before it kills.
+func enclose(job errand) error {
+	debug.SetMemoryLimit(job.Limits.MaxMemory / 4 * 3)
+	debug.SetMaxStack(16 << 20)
+	log.SetOutput(io.Discard) // a decoder chats there
+	return sandbox(job)
+}
+
+// run decodes f into words. A decoder's panic is its verdict on the file.
+func (j errand) run(f *os.File, m *mouth) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("decoder panicked: %v", v)
+		}
+	}()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	in := &input{at: f, size: info.Size(), job: j}
+	facts, snd, err := open(in)
+	if err != nil {
+		return err
+	}
+	if _, ok := snd.(converter); !ok {
+		if err := seal(); err != nil {
+			return err
+		}
+	}
+	facts.tidy()
+	if f := facts.check(j.Limits); f != nil {
+		return f
+	}
+	if err := m.sayJSON(wordFacts, facts); err != nil {
+		return err
+	}
+	return j.pump(facts, snd, m)
+}
+
+// converter marks the sound of another program, which still opens files.
+type converter interface{ converts() }
+
+func (j errand) pump(facts Facts, snd sound, m *mouth) error {
+	var bye farewell
+	for {
+		b, err := snd.Read()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if err := pumpBlock(b, m); err != nil {
+			return err
+		}
+		bye.Samples += int64(b.Len())
+		if f := facts.tooLong(bye.Samples, j.Limits); f != nil {
+			return f
+		}
+	}
+	if w, ok := snd.(warner); ok {
+		bye.Warnings = w.warnings()
+	}
+	return m.sayJSON(wordEnd, bye)
+}
+
+func pumpBlock(b pcm.Block, m *mouth) error {
+	if err := checkSamples(b); err != nil {
+		return err
+	}
+	return m.block(b)
+}

@@ -1,0 +1,248 @@
+package decode
+
+import (
+	"bufio"
+	"crypto/md5" //nolint:gosec // FLAC's own checksum, not for security
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/mewkiz/flac/frame"
+
+	"github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/transcode/pcm"
+)
+
+// flacInfo is STREAMINFO (RFC 9639, 8.2).
+type flacInfo struct {
+	rate, channels, depth int
+	samples               int64 // 0 unknown
+	md5                   [md5.Size]byte
+}
+
+const (
+	flacBlockHead  = 4
+	flacStreamInfo = 0
+	flacComment    = 4
+	flacPicture    = 6
+	flacInfoLen    = 34
+	maxFLACBlocks  = 10_000
+)
+
+// openFLAC reads native FLAC (RFC 9639).
+func openFLAC(in *input, at int64) (Facts, sound, error) {
+	facts := Facts{}
+	info, start, err := flacMetadata(in, at+4, &facts)
+	if err != nil {
+		return Facts{}, nil, err
+	}
+	facts.Source = melodyud.Source{
+		Codec: "flac", Lossless: true, Gapless: true,
+		SampleRate: info.rate, Channels: info.channels, BitDepth: info.depth,
+	}
+	facts.SampleRate, facts.Channels, facts.BitDepth = info.rate, info.channels, max(info.depth, 8)
+	facts.Samples = info.samples
+	if info.samples == 0 || info.samples > in.size*maxFLACExpansion {
+		facts.Samples = -1
+	}
+	end := soundEnd(in, start)
+	return facts, &flacSound{
+		r: in.from(start, end-start), info: info, out: newPlanes(info.channels), sum: md5.New(),
+	}, nil
+}
+
+// maxFLACExpansion: a constant block of 65,535 samples takes 11 bytes at least;
+// a header that promises more samples than this per byte is not believed.
+const maxFLACExpansion = 65535 / 11
+
+// flacMetadata walks the metadata blocks and returns where the frames begin.
+func flacMetadata(in *input, at int64, facts *Facts) (info flacInfo, start int64, err error) {
+	for i := range maxFLACBlocks {
+		head, err := in.peek(at, flacBlockHead)
+		if err != nil {
+			return info, 0, err
+		}
+		if len(head) < flacBlockHead {
+			return info, 0, reject("audio.truncated", "file ends in the metadata")
+		}
+		kind, size := int(head[0]&0x7F), int64(head[1])<<16|int64(head[2])<<8|int64(head[3])
+		body := chunk{at: at + flacBlockHead, size: size}
+		if size > in.size-body.at {
+			return info, 0, reject("audio.truncated", "metadata block of %d bytes", size)
+		}
+		if (i == 0) != (kind == flacStreamInfo) {
+			return info, 0, reject("audio.damaged", "metadata block %d is of type %d", i, kind)
+		}
+		if kind == flacStreamInfo {
+			if info, err = readStreamInfo(in, body); err != nil {
+				return info, 0, err
+			}
+		}
+		flacTag(in, kind, body, facts)
+		at = body.at + size
+		if head[0]&0x80 != 0 {
+			return info, at, nil
+		}
+	}
+	return info, 0, reject("audio.damaged", "more than %d metadata blocks", maxFLACBlocks)
+}
+
+func readStreamInfo(in *input, c chunk) (info flacInfo, err error) {
+	b, err := in.peek(c.at, flacInfoLen)
+	if err != nil {
+		return info, err
+	}
+	if c.size != flacInfoLen || len(b) != flacInfoLen {
+		return info, reject("audio.damaged", "STREAMINFO of %d bytes", c.size)
+	}
+	info.rate = int(b[10])<<12 | int(b[11])<<4 | int(b[12])>>4
+	info.channels = int(b[12]>>1&7) + 1
+	info.depth = int(b[12]&1)<<4 | int(b[13]>>4) + 1
+	info.samples = int64(b[13]&15)<<32 | int64(b[14])<<24 | int64(b[15])<<16 | int64(b[16])<<8 | int64(b[17])
+	copy(info.md5[:], b[18:])
+	if info.depth > 24 || info.depth < 4 {
+		return info, reject("audio.bad-depth", "%d bits", info.depth)
+	}
+	return info, nil
+}
+
+func flacTag(*input, int, chunk, *Facts) {}
+
+// soundEnd is where the sound ends before an ID3v1 tag.
+func soundEnd(in *input, start int64) int64 {
+	const id3v1 = 128
+	if in.size-start < id3v1 {
+		return in.size
+	}
+	b, err := in.peek(in.size-id3v1, 3)
+	if err != nil || string(b) != "TAG" {
+		return in.size
+	}
+	return in.size - id3v1
+}
+
+// flacSound decodes frames. Every frame is checked by its CRC-16 and the whole
+// by the MD5 of STREAMINFO.
+type flacSound struct {
+	r     *bufio.Reader
+	info  flacInfo
+	out   *planes
+	sum   hash.Hash
+	raw   []byte
+	done  int64
+	notes []string
+	err   error
+}
+
+func (s *flacSound) Read() (pcm.Block, error) {
+	if s.err != nil {
+		return pcm.Block{}, s.err
+	}
+	b, err := s.next()
+	if err != nil {
+		s.err = err
+	}
+	return b, err
+}
+
+func (s *flacSound) next() (pcm.Block, error) {
+	f, err := s.frame()
+	if err != nil {
+		return pcm.Block{}, s.finish(err)
+	}
+	n := len(f.Subframes[0].Samples)
+	b := s.out.first(n)
+	scale := 1 / float32(int(1)<<(s.info.depth-1))
+	for c, sub := range f.Subframes {
+		if len(sub.Samples) != n {
+			return pcm.Block{}, fmt.Errorf("subframes of %d and %d samples", n, len(sub.Samples))
+		}
+		for i, v := range sub.Samples {
+			b.Samples[c][i] = float32(v) * scale
+		}
+	}
+	s.add(f)
+	s.done += int64(n)
+	return b, nil
+}
+
+// frame parses the next frame. A header may leave rate and depth to STREAMINFO.
+func (s *flacSound) frame() (*frame.Frame, error) {
+	f, err := frame.New(s.r)
+	if err != nil {
+		return nil, err
+	}
+	if f.BitsPerSample == 0 {
+		f.BitsPerSample = uint8(s.info.depth)
+	}
+	rate := int(f.SampleRate)
+	if rate == 0 {
+		rate = s.info.rate
+	}
+	if rate != s.info.rate || f.Channels.Count() != s.info.channels {
+		return nil, reject("audio.changes-format", "frame of %d Hz, %d channels", rate, f.Channels.Count())
+	}
+	if int(f.BitsPerSample) != s.info.depth {
+		return nil, reject("audio.damaged", "frame of %d bits in a file of %d", f.BitsPerSample, s.info.depth)
+	}
+	if f.BlockSize == 0 {
+		return nil, errors.New("frame without samples")
+	}
+	if err := f.Parse(); err != nil {
+		return nil, unexpected(err)
+	}
+	return f, nil
+}
+
+// add feeds the MD5, which is over interleaved little-endian samples.
+func (s *flacSound) add(f *frame.Frame) {
+	width := (s.info.depth + 7) / 8
+	n, channels := len(f.Subframes[0].Samples), len(f.Subframes)
+	if need := n * channels * width; cap(s.raw) < need {
+		s.raw = make([]byte, need)
+	}
+	s.raw = s.raw[:n*channels*width]
+	for c, sub := range f.Subframes {
+		for i, v := range sub.Samples {
+			for k := range width {
+				s.raw[(i*channels+c)*width+k] = byte(v >> (8 * k))
+			}
+		}
+	}
+	_, _ = s.sum.Write(s.raw) // a hash never fails
+}
+
+// finish turns the end of the frames into the end of the sound, or into what is
+// wrong with it. After the promised number of samples, bytes that are no frame
+// are somebody's tag.
+func (s *flacSound) finish(err error) error {
+	whole := s.info.samples > 0 && s.done >= s.info.samples
+	switch {
+	case err == io.EOF && s.done == 0:
+		return reject("audio.no-sound-data", "no frames")
+	case err == io.EOF && s.info.samples > s.done:
+		return reject("audio.truncated", "%d of %d samples", s.done, s.info.samples)
+	case err == io.ErrUnexpectedEOF && !whole:
+		return reject("audio.truncated", "file ends in a frame after %d samples", s.done)
+	case err != io.EOF && (!whole || s.done == 0):
+		return err
+	}
+	return s.verify()
+}
+
+func (s *flacSound) verify() error {
+	unset := s.info.md5 == [md5.Size]byte{}
+	if !unset && [md5.Size]byte(s.sum.Sum(nil)) != s.info.md5 {
+		return reject("audio.damaged", "MD5 differs from STREAMINFO")
+	}
+	if unset {
+		s.notes = append(s.notes, "The FLAC file has no checksum, so damage could not be ruled out.")
+	}
+	if s.info.samples > 0 && s.done > s.info.samples {
+		s.notes = append(s.notes, "The FLAC header promises fewer samples than there are; all were taken.")
+	}
+	return io.EOF
+}
+
+func (s *flacSound) warnings() []string { return s.notes }

@@ -1,0 +1,93 @@
+package decode
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"github.com/landlock-lsm/go-landlock/landlock"
+	"golang.org/x/sys/unix"
+)
+
+// confine puts the child into a process group of its own, so that a converter it
+// runs dies with it, and ties it to our life.
+func confine(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+func killTree(p *os.Process) error {
+	if err := syscall.Kill(-p.Pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
+		return err
+	}
+	return nil
+}
+
+// pipeSize lets the child decode ahead while the reader is busy.
+const pipeSize = 1 << 20
+
+func widen(f *os.File) {
+	if conn, err := f.SyscallConn(); err == nil {
+		_ = conn.Control(func(fd uintptr) { // a smaller pipe only costs speed
+			_, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize)
+		})
+	}
+}
+
+// killedFromOutside tells the machine's trouble (the kernel short of memory, an
+// operator) from the file's: a child that used up its processor time is killed
+// too.
+func killedFromOutside(s *os.ProcessState, limit time.Duration) bool {
+	if s == nil {
+		return false
+	}
+	status, ok := s.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL &&
+		s.UserTime()+s.SystemTime() < limit-time.Second
+}
+
+// maxFiles is enough for the descriptors of the runtime and of a converter.
+const maxFiles = 32
+
+// sandbox limits this process. RLIMIT_DATA counts the memory that can be written
+// to; RLIMIT_AS would count what Go only reserves. RLIMIT_NPROC counts all
+// processes of the user, ours included, and is no use here.
+func sandbox(j errand) error {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("no new privileges: %w", err)
+	}
+	cpu := uint64((j.Limits.MaxCPU + time.Second - 1) / time.Second)
+	for _, l := range []struct {
+		which int
+		most  uint64
+	}{
+		{unix.RLIMIT_DATA, uint64(j.Limits.MaxMemory)},
+		{unix.RLIMIT_CPU, cpu},
+		{unix.RLIMIT_FSIZE, 0},
+		{unix.RLIMIT_CORE, 0},
+		{unix.RLIMIT_NOFILE, maxFiles},
+	} {
+		if err := unix.Setrlimit(l.which, &unix.Rlimit{Cur: l.most, Max: l.most}); err != nil {
+			return fmt.Errorf("resource limit %d: %w", l.which, err)
+		}
+	}
+	return landlocked(j)
+}
+
+// landlocked denies the file system and the network, as far as this kernel can.
+// A converter needs its own program, its libraries, and to open the master anew,
+// because it cannot seek in a descriptor it was given.
+func landlocked(j errand) error {
+	var rules []landlock.Rule
+	if j.FFmpeg != "" {
+		rules = append(rules,
+			landlock.ROFiles(j.FFmpeg, "/proc/self/fd/0").IgnoreIfMissing(),
+			landlock.ROFiles("/etc/ld.so.cache", "/dev/null").IgnoreIfMissing(),
+			landlock.RODirs("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib").IgnoreIfMissing())
+	}
+	return landlock.V6.BestEffort().Restrict(rules...)
+}
+
+// seal takes away what only a converter needs, once it is clear that none is.
+func seal() error { return landlock.V6.BestEffort().RestrictPaths() }

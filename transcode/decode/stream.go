@@ -1,0 +1,310 @@
+package decode
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/transcode/pcm"
+)
+
+// Stream is a master being decoded by a child. It is a pcm.Source; like one, it
+// is for one goroutine at a time.
+type Stream struct {
+	ctx     context.Context // of Start: ends the child
+	cmd     *exec.Cmd
+	out     *os.File
+	ear     ear
+	stderr  tail
+	limits  Limits
+	logger  *slog.Logger
+	facts   Facts
+	samples int64 // read so far
+	err     error // sticky
+	reaped  bool
+}
+
+// Start starts a child on f, which must be a regular file open for reading and
+// stay open until Close, and reads its facts. What is wrong with the file comes
+// as a *melodyud.Refusal from here or from Read; trouble of the machine comes as
+// ErrUnavailable. The Stream must be closed.
+func Start(ctx context.Context, cfg Config, f *os.File) (*Stream, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("stat master: %w", err)
+	}
+	limits := cfg.Limits.filled(info.Size())
+	if info.Size() == 0 {
+		return nil, (&fault{Code: "upload.empty"}).refusal(limits)
+	}
+	s := &Stream{ctx: ctx, limits: limits, logger: cfg.Logger}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	if err := s.spawn(ctx, cfg, f); err != nil {
+		return nil, err
+	}
+	if err := s.readFacts(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Stream) spawn(ctx context.Context, cfg Config, f *os.File) error {
+	argv, err := childCommand(cfg, s.limits)
+	if err != nil {
+		return err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("%w: pipe to decoder: %w", melodyud.ErrUnavailable, err)
+	}
+	s.cmd = exec.CommandContext(ctx, argv[0], argv[1:]...)
+	s.cmd.Env = []string{} // nil would hand over ours
+	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = f, w, &s.stderr
+	s.cmd.Cancel = func() error { return killTree(s.cmd.Process) }
+	s.cmd.WaitDelay = 5 * time.Second
+	confine(s.cmd)
+	err = s.cmd.Start()
+	_ = w.Close() // the child's end
+	if err != nil {
+		_ = r.Close()
+		return fmt.Errorf("%w: start decoder: %w", melodyud.ErrUnavailable, err)
+	}
+	widen(r)
+	s.out = r
+	s.ear.r = bufio.NewReaderSize(r, 64<<10)
+	return nil
+}
+
+// errand is what the child is told: its only argument after "decode".
+type errand struct {
+	Limits Limits `json:"limits"`
+	FFmpeg string `json:"ffmpeg,omitempty"` // absolute path, "" none
+}
+
+func childCommand(cfg Config, l Limits) ([]string, error) {
+	argv := cfg.Child
+	if len(argv) == 0 {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("find own executable: %w", err)
+		}
+		argv = []string{self, "child"}
+	}
+	body, err := json.Marshal(errand{Limits: l, FFmpeg: findFFmpeg(cfg.FFmpeg)})
+	if err != nil {
+		return nil, err
+	}
+	return append(argv[:len(argv):len(argv)], "decode", string(body)), nil
+}
+
+func findFFmpeg(wish string) string {
+	switch wish {
+	case "-":
+		return ""
+	case "":
+		wish = "ffmpeg"
+	}
+	path, err := exec.LookPath(wish)
+	if err != nil {
+		return ""
+	}
+	return path
+}
+
+// Facts returns what is known of the master; after Read has returned io.EOF the
+// number of samples and the warnings are final.
+func (s *Stream) Facts() Facts { return s.facts }
+
+// Format returns the format of the samples.
+func (s *Stream) Format() pcm.Format {
+	return pcm.Format{Rate: s.facts.SampleRate, Channels: s.facts.Channels, BitDepth: s.facts.BitDepth}
+}
+
+// Read returns the next block, as pcm.Source says. Anything but io.EOF at the
+// end means the blocks before must not be published.
+func (s *Stream) Read() (pcm.Block, error) {
+	if s.err != nil {
+		return pcm.Block{}, s.err
+	}
+	b, err := s.next()
+	if err != nil {
+		s.err = err
+		return pcm.Block{}, err
+	}
+	return b, nil
+}
+
+func (s *Stream) next() (pcm.Block, error) {
+	kind, body, err := s.listen()
+	if err != nil {
+		return pcm.Block{}, s.obituary(err)
+	}
+	switch kind {
+	case wordBlock:
+		b, err := s.ear.block(body)
+		if err != nil {
+			return pcm.Block{}, s.disown(err)
+		}
+		return b, s.count(b.Len())
+	case wordEnd:
+		return pcm.Block{}, s.farewell(body)
+	case wordRefusal:
+		return pcm.Block{}, s.refused(body)
+	}
+	return pcm.Block{}, s.disown(fmt.Errorf("child said %q", kind))
+}
+
+// listen waits for a word, but not longer than MaxStall.
+func (s *Stream) listen() (byte, []byte, error) {
+	if err := s.out.SetReadDeadline(time.Now().Add(s.limits.MaxStall)); err != nil {
+		return 0, nil, err
+	}
+	return s.ear.listen()
+}
+
+func (s *Stream) readFacts() error {
+	kind, body, err := s.listen()
+	if err != nil {
+		return s.obituary(err)
+	}
+	if kind == wordRefusal {
+		return s.refused(body)
+	}
+	if kind != wordFacts {
+		return s.disown(fmt.Errorf("child began with %q", kind))
+	}
+	if err := json.Unmarshal(body, &s.facts); err != nil {
+		return s.disown(fmt.Errorf("read facts: %w", err))
+	}
+	if f := s.facts.check(s.limits); f != nil {
+		return f.refusal(s.limits)
+	}
+	s.facts.tidy()
+	s.ear.channels = s.facts.Channels
+	return nil
+}
+
+func (s *Stream) count(n int) error {
+	s.samples += int64(n)
+	if f := s.facts.tooLong(s.samples, s.limits); f != nil {
+		s.kill()
+		return f.refusal(s.limits)
+	}
+	return nil
+}
+
+func (s *Stream) farewell(body []byte) error {
+	var bye farewell
+	if err := json.Unmarshal(body, &bye); err != nil {
+		return s.disown(fmt.Errorf("read farewell: %w", err))
+	}
+	if bye.Samples != s.samples {
+		return s.disown(fmt.Errorf("child sent %d samples and says %d", s.samples, bye.Samples))
+	}
+	if f := s.facts.tooShort(s.samples, s.limits); f != nil {
+		return f.refusal(s.limits)
+	}
+	s.facts.Samples = s.samples
+	s.facts.Warnings = append(s.facts.Warnings, bye.Warnings...)
+	s.facts.tidy()
+	return io.EOF
+}
+
+func (s *Stream) refused(body []byte) error {
+	var f fault
+	if err := json.Unmarshal(body, &f); err != nil {
+		return s.disown(fmt.Errorf("read refusal: %w", err))
+	}
+	return f.refusal(s.limits)
+}
+
+// disown is for a child that breaks the protocol: it can only be a file that has
+// taken it over, or a fault of ours.
+func (s *Stream) disown(cause error) error {
+	s.kill()
+	return s.tooComplex(cause)
+}
+
+func (s *Stream) tooComplex(cause error) error {
+	s.logger.Warn("decoder child failed", "cause", cause, "stderr", s.stderr.String())
+	f := fault{Code: "audio.too-complex", Cause: cause.Error()}
+	return f.refusal(s.limits)
+}
+
+// obituary says why a child stopped talking.
+func (s *Stream) obituary(cause error) error {
+	if errors.Is(cause, os.ErrDeadlineExceeded) {
+		s.kill()
+		return s.tooComplex(fmt.Errorf("silent for %s", s.limits.MaxStall))
+	}
+	if ctx := context.Cause(s.ctx); ctx != nil {
+		s.kill()
+		return ctx
+	}
+	err := s.reap()
+	if ctx := context.Cause(s.ctx); ctx != nil {
+		return ctx
+	}
+	if killedFromOutside(s.cmd.ProcessState, s.limits.MaxCPU) {
+		return fmt.Errorf("%w: decoder was killed: %w", melodyud.ErrUnavailable, err)
+	}
+	if err == nil {
+		err = cause
+	}
+	return s.tooComplex(err)
+}
+
+func (s *Stream) kill() {
+	if !s.reaped {
+		_ = killTree(s.cmd.Process) // already gone is as good
+	}
+}
+
+func (s *Stream) reap() error {
+	if s.reaped {
+		return nil
+	}
+	s.reaped = true
+	return s.cmd.Wait()
+}
+
+// Close ends the child, whatever it is doing, and waits for it. It may be called
+// more than once.
+func (s *Stream) Close() error {
+	s.kill()
+	_ = s.reap() // how it died has been said by Read
+	if s.err == nil {
+		s.err = os.ErrClosed
+	}
+	if err := s.out.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return fmt.Errorf("close pipe of decoder: %w", err)
+	}
+	return nil
+}
+
+// tail keeps the beginning of what a child complains about: the panic, not the
+// ten thousand goroutine lines after it.
+type tail struct{ buf bytes.Buffer }
+
+const maxStderr = 4 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	if room := maxStderr - t.buf.Len(); room > 0 {
+		t.buf.Write(p[:min(room, len(p))])
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string { return strings.ToValidUTF8(t.buf.String(), "?") }
