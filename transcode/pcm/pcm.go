@@ -39,3 +39,17 @@ type Source interface {
 
 // MaxBlock is the most samples per channel a Source may return at once.
 const MaxBlock = 1 << 16
+
+// Cut splits b after n samples per channel, or at its end if it is shorter.
+// Both parts share b's memory.
+func (b Block) Cut(n int) (head, rest Block) {
+	if n >= b.Len() {
+		return b, Block{}
+	}
+	head.Samples = make([][]float32, len(b.Samples))
+	rest.Samples = make([][]float32, len(b.Samples))
+	for c, s := range b.Samples {
+		head.Samples[c], rest.Samples[c] = s[:n:n], s[n:]
+	}
+	return head, rest
+}

@@ -1,0 +1,237 @@
+package pcm
+
+import (
+	"math"
+	"slices"
+
+	melodyud "github.com/melodyud/melodyud"
+)
+
+// Gating and windows of ITU-R BS.1770-4 and EBU Tech 3342.
+const (
+	loudnessOffset = -0.691
+	absoluteGate   = -70.0 // LUFS
+	relativeGate   = -10.0 // LU below the mean of what passed the absolute gate
+	rangeGate      = -20.0 // LU, for the loudness range
+	blockHops      = 4     // 400 ms blocks, 100 ms apart (LOUD-2)
+	shortHops      = 30    // 3 s windows, 100 ms apart (LOUD-3)
+	surround       = 1.41
+)
+
+// weights holds BS.1770's channel gains by number of channels, in the order
+// that Downmix documents; rows left out are all 1.
+var weights = map[int][]float64{
+	4: {1, 1, surround, surround},
+	5: {1, 1, 1, surround, surround},
+	6: {1, 1, 1, 0, surround, surround},
+	7: {1, 1, 1, 0, 1, surround, surround},
+	8: {1, 1, 1, 0, 1, 1, surround, surround},
+}
+
+// Meter measures a track's loudness, range and peaks (LOUD-1..6) in one pass.
+// It keeps two numbers for every 100 ms and nothing else of the sound.
+type Meter struct {
+	channels []weighted
+	peak     *peakMeter
+	rate     int64
+	at       int64 // samples taken
+	hop      int64 // hops completed
+	hops     []energy
+	blocks   []float64 // mean weighted square of each 400 ms block
+	shorts   []float64 // the same of each 3 s window
+}
+
+// energy is the weighted square sum of one hop, over a number of samples.
+type energy struct {
+	sum     float64
+	samples int64
+}
+
+// NewMeter returns a Meter for sound of the given format.
+func NewMeter(f Format) *Meter {
+	m := &Meter{rate: int64(f.Rate), peak: newPeakMeter(f)}
+	stages := kWeighting(float64(f.Rate))
+	for c := range f.Channels {
+		gain := 1.0
+		if w := weights[f.Channels]; w != nil {
+			gain = w[c]
+		}
+		m.channels = append(m.channels, weighted{gain: gain, stages: stages})
+	}
+	return m
+}
+
+// Write takes the next samples.
+func (m *Meter) Write(b Block) {
+	m.peak.write(b)
+	for from, n := 0, b.Len(); from < n; {
+		end := (m.hop + 1) * m.rate / 10
+		take := int(min(int64(n-from), end-m.at))
+		for c := range m.channels {
+			m.channels[c].write(b.Samples[c][from : from+take])
+		}
+		from += take
+		if m.at += int64(take); m.at == end {
+			m.endHop()
+		}
+	}
+}
+
+func (m *Meter) endHop() {
+	e := energy{samples: (m.hop+1)*m.rate/10 - m.hop*m.rate/10}
+	for c := range m.channels {
+		e.sum += m.channels[c].take()
+	}
+	m.hop++
+	if len(m.hops) == shortHops {
+		m.hops = m.hops[:copy(m.hops, m.hops[1:])]
+	}
+	m.hops = append(m.hops, e)
+	if len(m.hops) >= blockHops {
+		m.blocks = append(m.blocks, mean(m.hops[len(m.hops)-blockHops:]))
+	}
+	if len(m.hops) == shortHops {
+		m.shorts = append(m.shorts, mean(m.hops))
+	}
+}
+
+func mean(hops []energy) float64 {
+	var sum energy
+	for _, h := range hops {
+		sum.sum += h.sum
+		sum.samples += h.samples
+	}
+	return sum.sum / float64(sum.samples)
+}
+
+// Loudness returns what was measured, to a hundredth. It ends the measurement.
+func (m *Meter) Loudness() melodyud.Loudness {
+	m.peak.flush()
+	return melodyud.Loudness{
+		Integrated: m.integrated(),
+		Range:      m.loudnessRange(),
+		TruePeak:   decibels(m.peak.truePeak),
+		SamplePeak: decibels(m.peak.samplePeak),
+	}
+}
+
+func (m *Meter) integrated() *float64 {
+	loud := gate(m.blocks, power(absoluteGate))
+	if len(loud) == 0 {
+		return nil
+	}
+	loud = gate(loud, average(loud)*math.Pow(10, relativeGate/10))
+	return hundredths(lufs(average(loud)))
+}
+
+func (m *Meter) loudnessRange() *float64 {
+	loud := gate(m.shorts, power(absoluteGate))
+	if len(loud) == 0 {
+		return nil
+	}
+	loud = gate(loud, average(loud)*math.Pow(10, rangeGate/10))
+	slices.Sort(loud)
+	last := float64(len(loud) - 1)
+	low, high := loud[int(math.Round(last*0.10))], loud[int(math.Round(last*0.95))]
+	return hundredths(lufs(high) - lufs(low))
+}
+
+// gate returns a copy of the blocks that are not below the threshold.
+func gate(blocks []float64, threshold float64) []float64 {
+	var kept []float64
+	for _, b := range blocks {
+		if b >= threshold {
+			kept = append(kept, b)
+		}
+	}
+	return kept
+}
+
+func average(x []float64) float64 {
+	sum := 0.0
+	for _, v := range x {
+		sum += v
+	}
+	return sum / float64(len(x))
+}
+
+func lufs(power float64) float64 { return loudnessOffset + 10*math.Log10(power) }
+func power(lufs float64) float64 { return math.Pow(10, (lufs-loudnessOffset)/10) }
+
+func decibels(peak float32) *float64 {
+	if peak == 0 {
+		return nil
+	}
+	return hundredths(20 * math.Log10(float64(peak)))
+}
+
+func hundredths(v float64) *float64 {
+	v = math.Round(v*100) / 100
+	return &v
+}
+
+// biquad is a second-order filter section, normalised to a0 = 1.
+type biquad struct{ b0, b1, b2, a1, a2 float64 }
+
+// kWeighting returns the shelf and the high-pass for a rate (LOUD-1).
+func kWeighting(rate float64) [2]biquad {
+	const (
+		shelfHz, shelfGain, shelfQ = 1681.974450955533, 3.999843853973347, 0.7071752369554196
+		passHz, passQ              = 38.13547087602444, 0.5003270373238773
+		midGain                    = 0.4996667741545416
+	)
+	k := math.Tan(math.Pi * shelfHz / rate)
+	vh := math.Pow(10, shelfGain/20)
+	vb := math.Pow(vh, midGain)
+	a0 := 1 + k/shelfQ + k*k
+	shelf := biquad{
+		b0: (vh + vb*k/shelfQ + k*k) / a0, b1: 2 * (k*k - vh) / a0, b2: (vh - vb*k/shelfQ + k*k) / a0,
+		a1: 2 * (k*k - 1) / a0, a2: (1 - k/shelfQ + k*k) / a0,
+	}
+	k = math.Tan(math.Pi * passHz / rate)
+	a0 = 1 + k/passQ + k*k
+	pass := biquad{b0: 1, b1: -2, b2: 1, a1: 2 * (k*k - 1) / a0, a2: (1 - k/passQ + k*k) / a0}
+	return [2]biquad{shelf, pass}
+}
+
+// weighted sums the squares of one K-weighted channel.
+type weighted struct {
+	gain   float64
+	stages [2]biquad
+	state  [4]float64
+	sum    float64
+}
+
+func (w *weighted) write(x []float32) {
+	if w.gain == 0 {
+		return
+	}
+	p, q, sum := w.stages[0], w.stages[1], w.sum
+	s0, s1, s2, s3 := w.state[0], w.state[1], w.state[2], w.state[3]
+	for _, v := range x {
+		in := float64(v)
+		mid := p.b0*in + s0
+		s0 = p.b1*in - p.a1*mid + s1
+		s1 = p.b2*in - p.a2*mid
+		out := mid + s2 // the high-pass has b = 1, -2, 1
+		s2 = -2*mid - q.a1*out + s3
+		s3 = mid - q.a2*out
+		sum += out * out
+	}
+	w.sum = sum
+	w.state = [4]float64{settle(s0), settle(s1), settle(s2), settle(s3)}
+}
+
+// settle ends a decay before it gets into slow denormal numbers.
+func settle(v float64) float64 {
+	if math.Abs(v) < 1e-30 {
+		return 0
+	}
+	return v
+}
+
+func (w *weighted) take() float64 {
+	sum := w.sum * w.gain
+	w.sum = 0
+	return sum
+}
