@@ -1,0 +1,178 @@
+package catalog
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/ticket"
+)
+
+func (s *Service) registerPlayback(r *api.Router) {
+	huma.Register(r.API, operation("play-track", http.MethodPost, "/v1/tracks/{id}/playback", "Ask for playback URLs",
+		"Each answer is good for one listener and one session. Give url to any HLS player or dash_url to any DASH player; "+
+			"a path without a host is on this server. The URLs stop working at expires: ask again then.",
+		401, 403, 404, 409), s.playTrack)
+	picture := operation("get-cover", http.MethodGet, "/v1/tracks/{id}/cover", "Get the cover picture",
+		"The front picture found in the file.", 401, 403, 404)
+	picture.Responses = binary("The picture.", "image/jpeg", "image/png")
+	huma.Register(r.API, picture, s.cover)
+	waveform := operation("get-waveform", http.MethodGet, "/v1/tracks/{id}/waveform", "Get the waveform",
+		"For drawing: binary peaks as described in the documentation of waveform.dat.", 401, 403, 404)
+	waveform.Responses = binary("The peaks.", "application/octet-stream")
+	huma.Register(r.API, waveform, s.waveform)
+}
+
+func binary(description string, types ...string) map[string]*huma.Response {
+	content := map[string]*huma.MediaType{}
+	for _, t := range types {
+		content[t] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
+	}
+	return map[string]*huma.Response{
+		"200": {Description: description, Content: content},
+		"304": {Description: "What the client has is the same: see If-None-Match."},
+	}
+}
+
+type playback struct {
+	URL     string    `json:"url" doc:"HLS, AAC renditions." example:"/p/djEK.b2s/trk_01J9ZQ3W5Y7K8M2N4P6R8T0V1X/rel_01J9ZQ9B2C4D6E8F0G2H4J6K8M/index.m3u8"`
+	HiFiURL string    `json:"hifi_url,omitempty" doc:"HLS, lossless; premium listeners only."`
+	DASHURL string    `json:"dash_url" doc:"MPEG-DASH."`
+	Expires time.Time `json:"expires" doc:"The URLs stop working then."`
+	Session string    `json:"session" doc:"Names this play session in telemetry."`
+	Track   track     `json:"track"`
+}
+
+type playbackOutput struct {
+	CacheControl string `header:"Cache-Control"`
+	Body         playback
+}
+
+var errNotPlayable = melodyud.Refuse(melodyud.ErrConflict, "track.not-published",
+	"This track cannot be played: it is not published. If it is still being prepared, try again in a moment.")
+
+func (s *Service) playTrack(ctx context.Context, in *trackInput) (*playbackOutput, error) {
+	who, err := listener(ctx)
+	if err != nil {
+		return nil, api.Fail(err)
+	}
+	r, err := s.audible(ctx, who, in.id())
+	if err != nil {
+		return nil, api.Fail(err)
+	}
+	if r.State != melodyud.StatePublished || r.Release == nil {
+		return nil, api.Fail(errNotPlayable)
+	}
+	p, err := s.play(who, r)
+	if err != nil {
+		return nil, api.Fail(err)
+	}
+	return &playbackOutput{CacheControl: "private, no-store", Body: p}, nil
+}
+
+// play signs a ticket that outlives the track by the tier's pause allowance: an
+// expired ticket in mid-track is fatal to players (TOK-4).
+func (s *Service) play(who api.Principal, r *row) (playback, error) {
+	tier, allowance := ticket.Free, s.c.PauseAllowanceFree
+	if who.Tier == ticket.Premium {
+		tier, allowance = ticket.Premium, s.c.PauseAllowancePremium
+	}
+	folder := fmt.Sprintf("/%s/%s/", r.ID, r.Release.ID)
+	expires := s.c.Now().Add(r.Release.Duration + allowance + time.Second).Truncate(time.Second)
+	session := "ses_" + rand.Text()
+	signed, err := s.c.Tickets.Sign(ticket.Claims{Expires: expires, Prefix: folder, Session: session, Tier: tier})
+	if err != nil {
+		return playback{}, fmt.Errorf("sign ticket for track %s: %w", r.ID, err)
+	}
+	base := s.c.EdgeURL + "/p/" + signed + folder
+	p := playback{
+		URL: base + "index.m3u8", DASHURL: base + "manifest.mpd",
+		Expires: expires.UTC(), Session: session, Track: viewOf(r.Track, false),
+	}
+	if tier == ticket.Premium {
+		p.HiFiURL = base + "hifi.m3u8"
+	}
+	return p, nil
+}
+
+type assetInput struct {
+	trackInput
+	IfNoneMatch string `header:"If-None-Match"`
+}
+
+// asset is an object beside the manifest that is shown through the API.
+type asset struct{ name, contentType string }
+
+var covers = []asset{{"cover-0.jpg", "image/jpeg"}, {"cover-0.png", "image/png"}}
+
+var errNoCover = melodyud.Refuse(melodyud.ErrNotFound, "track.no-picture", "This track has no such picture.")
+
+func (s *Service) cover(ctx context.Context, in *assetInput) (*huma.StreamResponse, error) {
+	return s.asset(ctx, in, covers...)
+}
+
+func (s *Service) waveform(ctx context.Context, in *assetInput) (*huma.StreamResponse, error) {
+	return s.asset(ctx, in, asset{"waveform.dat", "application/octet-stream"})
+}
+
+// asset streams the first of the candidates that is stored beside the release.
+func (s *Service) asset(ctx context.Context, in *assetInput, candidates ...asset) (*huma.StreamResponse, error) {
+	who, err := listener(ctx)
+	if err != nil {
+		return nil, api.Fail(err)
+	}
+	r, err := s.audible(ctx, who, in.id())
+	if err != nil {
+		return nil, api.Fail(err)
+	}
+	if r.State != melodyud.StatePublished || r.Release == nil {
+		return nil, api.Fail(errNotPlayable)
+	}
+	for _, a := range candidates {
+		tag := fmt.Sprintf(`"%s-%s"`, r.Release.RenderHash, a.name)
+		if in.IfNoneMatch == tag {
+			return unchanged(tag), nil
+		}
+		body, info, err := s.c.Store.Open(ctx, "media/"+r.Release.RenderHash+"/"+a.name, 0, -1)
+		if errors.Is(err, melodyud.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, api.Fail(fmt.Errorf("open %s of track %s: %w", a.name, r.ID, err))
+		}
+		return streamed(body, info.Size, a.contentType, tag), nil
+	}
+	return nil, api.Fail(errNoCover)
+}
+
+const assetCache = "private, max-age=300"
+
+func unchanged(tag string) *huma.StreamResponse {
+	return &huma.StreamResponse{Body: func(ctx huma.Context) {
+		ctx.SetHeader("ETag", tag)
+		ctx.SetHeader("Cache-Control", assetCache)
+		ctx.SetStatus(http.StatusNotModified)
+	}}
+}
+
+func streamed(body io.ReadCloser, size int64, contentType, tag string) *huma.StreamResponse {
+	return &huma.StreamResponse{Body: func(ctx huma.Context) {
+		defer body.Close()
+		ctx.SetHeader("Content-Type", contentType)
+		ctx.SetHeader("Content-Length", fmt.Sprint(size))
+		ctx.SetHeader("Content-Security-Policy", "default-src 'none'; sandbox") // a picture may be a trap
+		ctx.SetHeader("X-Content-Type-Options", "nosniff")
+		ctx.SetHeader("ETag", tag)
+		ctx.SetHeader("Cache-Control", assetCache)
+		ctx.SetStatus(http.StatusOK)
+		_, _ = io.Copy(ctx.BodyWriter(), body) // a short body shows the client that it failed
+	}}
+}

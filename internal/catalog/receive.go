@@ -1,0 +1,136 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/database"
+	"github.com/melodyud/melodyud/internal/fault"
+)
+
+// Receive takes over a track whose master is stored and hashed: it writes the row
+// and the fact TrackReceived in one transaction and rings for a renderer. Calling
+// it again for the same track changes nothing and returns the track as it is now.
+//
+// A master that is not in the store is ErrUnavailable: it was collected as another
+// track's leftover at the same moment, so the caller stores it again and repeats.
+// A receipt that makes no sense is ErrInvalid; a track id of another owner ErrConflict.
+func (s *Service) Receive(ctx context.Context, r melodyud.Receipt) (melodyud.Track, error) {
+	if err := checkReceipt(r); err != nil {
+		return melodyud.Track{}, err
+	}
+	track, err := s.receive(ctx, r)
+	if err != nil {
+		return melodyud.Track{}, fmt.Errorf("receive track %s: %w", r.Track, err)
+	}
+	if err := fault.Point("track.received"); err != nil {
+		return melodyud.Track{}, err
+	}
+	if track.State == melodyud.StateReceived {
+		s.feed.poke()
+		s.ring(ctx, track.ID, melodyud.StepRender)
+	}
+	if err := fault.Point("queue.rung"); err != nil {
+		return melodyud.Track{}, err
+	}
+	return track, nil
+}
+
+func checkReceipt(r melodyud.Receipt) error {
+	if _, err := melodyud.ParseTrackID(string(r.Track)); err != nil {
+		return fmt.Errorf("receipt of track %q: %w", r.Track, err)
+	}
+	if r.Owner == "" || r.Master.Size <= 0 || !isSHA256(r.Master.SHA256) {
+		return fmt.Errorf("%w: receipt of track %s has no owner or no master", melodyud.ErrInvalid, r.Track)
+	}
+	return nil
+}
+
+func isSHA256(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return len(s) == 64
+}
+
+func (s *Service) receive(ctx context.Context, r melodyud.Receipt) (melodyud.Track, error) {
+	var track melodyud.Track
+	err := s.c.Database.InTx(ctx, func(tx database.Tx) error {
+		old, err := load(ctx, tx, r.Track)
+		if err == nil {
+			track = old.Track
+			return sameOwner(old, r)
+		}
+		if !errors.Is(err, melodyud.ErrNotFound) {
+			return err
+		}
+		if err := s.masterIsSafe(ctx, tx, r.Master); err != nil {
+			return err
+		}
+		track, err = s.insert(ctx, tx, r)
+		return err
+	})
+	return track, err
+}
+
+func sameOwner(old *row, r melodyud.Receipt) error {
+	if old.Owner != r.Owner {
+		return fmt.Errorf("%w: the id belongs to another owner's track", melodyud.ErrConflict)
+	}
+	return nil
+}
+
+// masterIsSafe makes sure that the collector is not deleting these very bytes, and
+// has not done so since the caller saw them. It runs in the transaction that adds
+// the row: a collector that starts later finds the row and keeps the master.
+func (s *Service) masterIsSafe(ctx context.Context, tx database.Tx, m melodyud.Master) error {
+	var busy int64
+	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM collecting WHERE master_sha256 = ?`, []any{m.SHA256}, &busy)
+	if err != nil {
+		return err
+	}
+	if busy > 0 {
+		return fmt.Errorf("%w: master %s is being collected", melodyud.ErrUnavailable, m.SHA256)
+	}
+	info, err := s.c.Store.Stat(ctx, "masters/"+m.SHA256)
+	if errors.Is(err, melodyud.ErrNotFound) {
+		return fmt.Errorf("%w: master %s is not in the store", melodyud.ErrUnavailable, m.SHA256)
+	}
+	if err == nil && info.Size != m.Size {
+		err = fmt.Errorf("master %s has %d bytes in the store, not %d", m.SHA256, info.Size, m.Size)
+	}
+	return err
+}
+
+func (s *Service) insert(ctx context.Context, tx database.Tx, r melodyud.Receipt) (melodyud.Track, error) {
+	now := database.Millis(s.c.Now())
+	_, err := tx.Exec(ctx, `INSERT INTO tracks (id, owner, upload, state, title, artist, album, file_name,
+		master_sha256, master_size, stage, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(r.Track), string(r.Owner), string(r.Upload), string(melodyud.StateReceived),
+		tidy(r.Tags.Title), tidy(r.Tags.Artist), tidy(r.Tags.Album), tidy(r.FileName),
+		r.Master.SHA256, r.Master.Size, string(melodyud.StageQueued), now, now)
+	if err != nil {
+		return melodyud.Track{}, err
+	}
+	if err := owe(ctx, tx, r.Track, melodyud.StepRender, now, now); err != nil {
+		return melodyud.Track{}, err
+	}
+	row, err := load(ctx, tx, r.Track)
+	if err != nil {
+		return melodyud.Track{}, err
+	}
+	return row.Track, s.tell(ctx, tx, melodyud.TrackReceived, row, melodyud.TrackFact{})
+}
+
+// owe notes that a track needs step from due on (unix ms). It replaces whatever
+// was owed before and ends the lease on it.
+func owe(ctx context.Context, tx database.Tx, id melodyud.TrackID, step melodyud.Step, now, due int64) error {
+	_, err := tx.Exec(ctx, `INSERT INTO claims (track, step, due, since) VALUES (?, ?, ?, ?)
+		ON CONFLICT (track) DO UPDATE SET step = excluded.step, due = excluded.due, since = excluded.since,
+		holder = '', fence = 0, expires = 0, attempt = 0, waits = 0`, string(id), string(step), due, now)
+	return err
+}

@@ -1,0 +1,119 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/database"
+)
+
+// row is a track as its row has it, with what the Track noun does not show.
+type row struct {
+	melodyud.Track
+	renderHash  string // handed over by the render step
+	nextRelease melodyud.ReleaseID
+	version     int64
+}
+
+const selectTrack = `SELECT t.id, t.owner, t.state, t.title, t.artist, t.album, t.file_name,
+	t.master_sha256, t.master_size, t.refusal_code, t.refusal_text, t.render_hash, t.next_release,
+	t.stage, t.percent, t.attempt, t.version, t.created, t.updated,
+	COALESCE(r.id, ''), COALESCE(r.number, 0), COALESCE(r.render_hash, ''), COALESCE(r.duration_ns, 0),
+	COALESCE(r.has_cover, 0), COALESCE(r.published, 0)
+	FROM tracks t LEFT JOIN releases r ON r.id = t.current_release `
+
+// raw holds what the database keeps in another form than the noun.
+type raw struct {
+	code, text                 string
+	created, updated           int64
+	release                    melodyud.Release
+	duration, cover, published int64
+}
+
+func (r *row) targets(w *raw) []any {
+	return []any{
+		&r.ID, &r.Owner, &r.State, &r.Title, &r.Artist, &r.Album, &r.FileName,
+		&r.Master.SHA256, &r.Master.Size, &w.code, &w.text, &r.renderHash, &r.nextRelease,
+		&r.Progress.Stage, &r.Progress.Percent, &r.Progress.Attempt, &r.version, &w.created, &w.updated,
+		&w.release.ID, &w.release.Number, &w.release.RenderHash, &w.duration, &w.cover, &w.published,
+	}
+}
+
+func (r *row) finish(w *raw) {
+	r.Created, r.Updated = database.Time(w.created), database.Time(w.updated)
+	if w.code != "" {
+		r.Refusal = melodyud.Refuse(melodyud.ErrInvalid, w.code, w.text)
+	}
+	if w.release.ID != "" {
+		rel := w.release
+		rel.Duration, rel.HasCover, rel.Published = time.Duration(w.duration), w.cover != 0, database.Time(w.published)
+		r.Release = &rel
+	}
+}
+
+// load reads one track; a missing one is ErrNotFound.
+func load(ctx context.Context, q database.Querier, id melodyud.TrackID) (*row, error) {
+	var r row
+	var w raw
+	err := q.QueryRow(ctx, selectTrack+`WHERE t.id = ?`, []any{string(id)}, r.targets(&w)...)
+	if err != nil {
+		return nil, fmt.Errorf("read track %s: %w", id, err)
+	}
+	r.finish(&w)
+	return &r, nil
+}
+
+func loadAll(ctx context.Context, q database.Querier, where string, args ...any) ([]*row, error) {
+	var all []*row
+	err := each(ctx, q, selectTrack+where, args, func(rows *sql.Rows) error {
+		var r row
+		var w raw
+		if err := rows.Scan(r.targets(&w)...); err != nil {
+			return err
+		}
+		r.finish(&w)
+		all = append(all, &r)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read tracks: %w", err)
+	}
+	return all, nil
+}
+
+// each calls f for every row of a query.
+func each(ctx context.Context, q database.Querier, query string, args []any, f func(*sql.Rows) error) error {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := f(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// set changes columns of a track's row so that every reader sees a new version.
+func (s *Service) set(ctx context.Context, tx database.Tx, id melodyud.TrackID, columns string, args ...any) error {
+	args = append(args, database.Millis(s.c.Now()), string(id))
+	n, err := tx.Exec(ctx, `UPDATE tracks SET `+columns+`, version = version + 1, updated = ? WHERE id = ?`, args...)
+	if err == nil && n == 0 {
+		err = melodyud.ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("write track %s: %w", id, err)
+	}
+	return nil
+}
+
+// tell writes the fact typ about r with the transaction.
+func (s *Service) tell(ctx context.Context, tx database.Tx, typ string, r *row, more melodyud.TrackFact) error {
+	more.Track, more.Owner, more.Title, more.MasterSHA256 = r.ID, r.Owner, r.Title, r.Master.SHA256
+	return tx.Emit(ctx, melodyud.TopicTracks, melodyud.NewEvent(s.c.Now(), typ, string(r.ID), more))
+}

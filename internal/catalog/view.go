@@ -1,0 +1,75 @@
+package catalog
+
+import (
+	"time"
+
+	melodyud "github.com/melodyud/melodyud"
+)
+
+// The JSON forms of the nouns. Their names are those of the OpenAPI schemas.
+type (
+	track struct {
+		ID       melodyud.TrackID `json:"id" example:"trk_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
+		State    melodyud.State   `json:"state" enum:"received,published,refused,withdrawn" doc:"received: being worked on. published: listeners can play it. refused: see refusal."`
+		Title    string           `json:"title" example:"Morning Light" doc:"Empty until known: show file_name instead."`
+		Artist   string           `json:"artist" example:"Nora Vale"`
+		Album    string           `json:"album" example:"Harbour"`
+		FileName string           `json:"file_name,omitempty" example:"morning-light.flac" doc:"As the creator's machine called it; only for the owner."`
+		Created  time.Time        `json:"created"`
+		Updated  time.Time        `json:"updated"`
+		Master   *master      `json:"master,omitempty" doc:"The file as it was sent; only for the owner."`
+		Progress *progress    `json:"progress,omitempty" doc:"How far the work has come; only for the owner."`
+		Refusal  *refusal     `json:"refusal,omitempty" doc:"Why the file was not accepted, and what to do."`
+		Release  *release     `json:"release,omitempty" doc:"What listeners hear; absent until published."`
+		Cover    bool             `json:"cover" doc:"Whether there is a picture at /v1/tracks/{id}/cover."`
+	}
+	master struct {
+		SHA256 string `json:"sha256" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
+		Size   int64  `json:"size" doc:"Bytes." example:"31457280"`
+	}
+	progress struct {
+		Stage   melodyud.Stage `json:"stage" enum:"queued,validating,rendering,storing,publishing,done"`
+		Percent int            `json:"percent" doc:"Of this stage." minimum:"0" maximum:"100"`
+		Attempt int            `json:"attempt" doc:"1 for the first try; 0 before it."`
+	}
+	refusal struct {
+		Code string `json:"code" example:"audio.too-short" doc:"Stable, for programs."`
+		Text string `json:"text" doc:"A sentence for people."`
+	}
+	release struct {
+		ID        melodyud.ReleaseID `json:"id" example:"rel_01J9ZQ9B2C4D6E8F0G2H4J6K8M"`
+		Number    int                `json:"number" doc:"1 for the first."`
+		Duration  float64            `json:"duration_seconds" example:"214.36"`
+		Published time.Time          `json:"published"`
+	}
+)
+
+// viewOf shows a track. Listeners do not see what only concerns its creator.
+func viewOf(t melodyud.Track, owner bool) track {
+	v := track{
+		ID: t.ID, State: t.State, Title: t.Title, Artist: t.Artist, Album: t.Album,
+		Created: t.Created, Updated: t.Updated,
+	}
+	if t.Release != nil {
+		v.Release = &release{t.Release.ID, t.Release.Number, t.Release.Duration.Seconds(), t.Release.Published}
+		v.Cover = t.Release.HasCover
+	}
+	if !owner {
+		return v
+	}
+	v.FileName = t.FileName
+	v.Master = &master{t.Master.SHA256, t.Master.Size}
+	v.Progress = &progress{t.Progress.Stage, t.Progress.Percent, t.Progress.Attempt}
+	if t.Refusal != nil {
+		v.Refusal = &refusal{t.Refusal.Code, t.Refusal.Text}
+	}
+	return v
+}
+
+func viewsOf(tracks []melodyud.Track, owner bool) []track {
+	views := make([]track, len(tracks)) // never null in JSON
+	for i, t := range tracks {
+		views[i] = viewOf(t, owner)
+	}
+	return views
+}
