@@ -1,0 +1,16 @@
+// Package hls prints HLS playlists from a manifest, and reads its own back.
+//
+// Two flavours of Multivariant playlist exist, because players start in FLAC
+// whenever they can afford it and never come back (HLS-31, HLS-32): standard has
+// the AAC ladder only, hifi has FLAC and the ladder, with SCORE on all (HLS-34).
+// Two URL styles exist: virtual URLs that the edge maps to byte ranges, and
+// BYTERANGE into the track files for plain file servers (HLS-74).
+//
+// EXT-X-MEDIA (HLS-19) is not written: no player at hand shows the depth and rate
+// it carries, and audio groups make several fetch a playlist twice. Encryption
+// (HLS-90) and ads (AD-1) are not here either.
+//
+// Printing and parsing are hls-m3u8's. It always writes EXT-X-VERSION and puts
+// EXT-X-TARGETDURATION after EXT-X-PLAYLIST-TYPE, which RFC 8216 allows. Its
+// parser ignores what it does not know; the checks after parsing are ours.
+package hls

@@ -1,0 +1,158 @@
+package hls
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/Eyevinn/hls-m3u8/m3u8"
+
+	melodyud "github.com/melodyud/melodyud"
+)
+
+// mediaVersion is what EXT-X-MAP in a media playlist needs (HLS-4).
+const mediaVersion = 6
+
+// MediaPlaylist is the content of a media playlist.
+type MediaPlaylist struct {
+	TargetDuration int // seconds
+	Init           Part
+	Segments       []Segment
+}
+
+// Part is a resource or a range of one.
+type Part struct {
+	URI    string
+	Offset int64
+	Length int64 // 0: the whole resource
+}
+
+// Segment is one media segment.
+type Segment struct {
+	Part
+	Microseconds int64 // EXTINF, which has 6 digits (HLS-52)
+}
+
+// Media prints the media playlist of a rendition. EXTINF comes from the manifest's
+// common segments, so that the lists of all renditions are the same strings
+// (HLS-55). An unknown rendition is ErrNotFound.
+func Media(m *melodyud.Manifest, rendition string, o Options) ([]byte, error) {
+	p, err := NewMedia(m, rendition, o)
+	if err != nil {
+		return nil, err
+	}
+	return p.encode()
+}
+
+// NewMedia returns what Media prints.
+func NewMedia(m *melodyud.Manifest, rendition string, o Options) (MediaPlaylist, error) {
+	r, ok := m.Rendition(rendition)
+	if !ok {
+		return MediaPlaylist{}, fmt.Errorf("%w: the track has no rendition %q", melodyud.ErrNotFound, rendition)
+	}
+	if len(r.Sizes) != len(m.Segments) || m.SampleRate <= 0 {
+		return MediaPlaylist{}, fmt.Errorf("%w: manifest of %d segments, rendition %s of %d",
+			melodyud.ErrInvalid, len(m.Segments), rendition, len(r.Sizes))
+	}
+	p := MediaPlaylist{TargetDuration: m.TargetDuration, Init: Part{URI: "init.mp4"}}
+	if o.Style == ByteRange {
+		p.Init = Part{URI: r.File, Length: r.InitSize}
+	}
+	offset := r.InitSize + r.IndexSize
+	for i, samples := range m.Segments {
+		s := Segment{Microseconds: microseconds(samples, m.SampleRate)}
+		if o.Style == ByteRange {
+			s.Part = Part{URI: r.File, Offset: offset, Length: r.Sizes[i]}
+		} else {
+			s.URI = "s/" + strconv.Itoa(i) + ".m4s"
+		}
+		offset += r.Sizes[i]
+		p.Segments = append(p.Segments, s)
+	}
+	return p, nil
+}
+
+// microseconds rounds to nearest. A segment below half a microsecond cannot be.
+func microseconds(samples int64, rate int) int64 {
+	return (2*samples*1_000_000 + int64(rate)) / (2 * int64(rate))
+}
+
+func (p MediaPlaylist) encode() ([]byte, error) {
+	out, err := m3u8.NewMediaPlaylist(0, uint(len(p.Segments)))
+	if err != nil {
+		return nil, fmt.Errorf("print media playlist: %w", err)
+	}
+	out.SetWritePrecision(6)
+	out.SetTargetDuration(uint(p.TargetDuration))
+	out.MediaType = m3u8.VOD
+	out.SetDefaultMap(p.Init.URI, p.Init.Length, p.Init.Offset)
+	for _, s := range p.Segments {
+		if err := out.AppendSegment(&m3u8.MediaSegment{
+			URI: s.URI, Duration: float64(s.Microseconds) / 1e6, Limit: s.Length, Offset: s.Offset,
+		}); err != nil {
+			return nil, fmt.Errorf("print media playlist: %w", err)
+		}
+	}
+	out.SetVersion(mediaVersion)
+	out.Close()
+	return bytes.Clone(out.Encode().Bytes()), nil
+}
+
+// ParseMedia reads what Media printed and holds it to the rules a player may rely
+// on: VOD with an end, a map, version 6, no segment too long (HLS-50..54).
+func ParseMedia(b []byte) (MediaPlaylist, error) {
+	if err := checkText(b); err != nil {
+		return MediaPlaylist{}, fmt.Errorf("parse media playlist: %w", err)
+	}
+	in, err := m3u8.NewMediaPlaylist(0, uint(bytes.Count(b, []byte("\n#EXTINF:"))+1))
+	if err != nil {
+		return MediaPlaylist{}, fmt.Errorf("parse media playlist: %w", err)
+	}
+	if err := in.Decode(*bytes.NewBuffer(bytes.Clone(b)), true); err != nil {
+		return MediaPlaylist{}, fmt.Errorf("parse media playlist: %w", err)
+	}
+	p, err := fromLibrary(in)
+	if err != nil {
+		return p, fmt.Errorf("parse media playlist: %w: %w", melodyud.ErrInvalid, err)
+	}
+	return p, nil
+}
+
+func fromLibrary(in *m3u8.MediaPlaylist) (MediaPlaylist, error) {
+	if in.Map == nil || in.MediaType != m3u8.VOD || !in.Closed || in.Version() != mediaVersion || in.Count() == 0 {
+		return MediaPlaylist{}, errors.New("no VOD playlist of version 6 with EXT-X-MAP, segments and EXT-X-ENDLIST")
+	}
+	p := MediaPlaylist{
+		TargetDuration: int(in.TargetDuration),
+		Init:           Part{URI: in.Map.URI, Offset: in.Map.Offset, Length: in.Map.Limit},
+	}
+	for i, s := range in.GetAllSegments() {
+		if s.Duration <= 0 || math.Round(s.Duration) > float64(p.TargetDuration) {
+			return p, fmt.Errorf("segment %d lasts %f s, the target duration is %d s", i, s.Duration, p.TargetDuration)
+		}
+		p.Segments = append(p.Segments, Segment{
+			Part:         Part{URI: s.URI, Offset: s.Offset, Length: s.Limit},
+			Microseconds: int64(math.Round(s.Duration * 1e6)),
+		})
+	}
+	return p, nil
+}
+
+// checkText holds b to HLS-1.
+func checkText(b []byte) error {
+	switch {
+	case !bytes.HasPrefix(b, []byte("#EXTM3U\n")):
+		return fmt.Errorf("%w: the first line is not #EXTM3U", melodyud.ErrInvalid)
+	case !utf8.Valid(b):
+		return fmt.Errorf("%w: not UTF-8", melodyud.ErrInvalid)
+	}
+	for _, c := range b {
+		if c < ' ' && c != '\n' {
+			return fmt.Errorf("%w: control character %#x", melodyud.ErrInvalid, c)
+		}
+	}
+	return nil
+}
