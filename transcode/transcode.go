@@ -1,0 +1,175 @@
+// Package transcode renders a creator's file in one pass over its sound: the
+// master is decoded once, in a child process, and its samples fan out to the
+// meters, the waveform and every encoder at the same time. Memory is bounded by
+// the block, never by the track; nothing uncompressed is stored.
+//
+//	decode.Stream -- blocks --+-- meters, waveform
+//	                          +-- [resample] -- FLAC ----------- media.Sink
+//	                          +-- down-mix, resample --+-- AAC -- media.Sink
+//	                                                   +-- AAC -- media.Sink
+//
+// The same file and settings give the same bytes, whatever the scheduling.
+package transcode
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/media"
+	"github.com/melodyud/melodyud/transcode/decode"
+	"github.com/melodyud/melodyud/transcode/encode"
+	"github.com/melodyud/melodyud/transcode/pcm"
+)
+
+// Facts, Cover and Limits are the decoder's.
+type (
+	Facts  = decode.Facts
+	Cover  = decode.Cover
+	Limits = decode.Limits
+)
+
+// The AAC encoders a Config may name.
+const (
+	EncoderNMR     = string(encode.CoderNMR)
+	EncoderTwoLoop = string(encode.CoderTwoLoop)
+	EncoderFast    = string(encode.CoderFast)
+	EncoderFFmpeg  = "ffmpeg"
+)
+
+// Config says how an Engine works. The zero Config is usable.
+type Config struct {
+	// Child is the command that runs decode.ChildMain. Default: this executable
+	// with the argument "child".
+	Child []string
+	// Encoder makes the AAC renditions: "nmr", "twoloop", "fast" or "ffmpeg".
+	// Default "nmr".
+	Encoder string
+	// FFmpeg decodes what we cannot, and encodes if Encoder says so: a path, ""
+	// to look in PATH, "-" for none.
+	FFmpeg string
+	// Limits bounds what a master may be and cost. Zero fields mean the
+	// decoder's defaults.
+	Limits Limits
+	// Logger hears of decoders that died. Default: discarded.
+	Logger *slog.Logger
+}
+
+// Engine renders tracks. It holds no state between calls and is safe for
+// concurrent use.
+type Engine struct {
+	decode  decode.Config
+	encoder string
+	ffmpeg  string // the encoder's, when it is used
+	aac     string // the AAC encoder and its version
+	open    func(context.Context, *os.File) (source, error)
+}
+
+// source is a master being decoded.
+type source interface {
+	pcm.Source
+	Facts() decode.Facts
+	Close() error
+}
+
+// New returns an Engine. It fails with ErrInvalid on an unknown Encoder or one
+// that is not installed.
+func New(cfg Config) (*Engine, error) {
+	e := &Engine{
+		decode:  decode.Config{Child: cfg.Child, FFmpeg: cfg.FFmpeg, Limits: cfg.Limits, Logger: cfg.Logger},
+		encoder: cfg.Encoder,
+	}
+	switch e.encoder {
+	case "":
+		e.encoder = EncoderNMR
+	case EncoderNMR, EncoderTwoLoop, EncoderFast:
+	case EncoderFFmpeg:
+		if err := e.useFFmpeg(cfg.FFmpeg); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, fmt.Errorf("%w: unknown AAC encoder %q: use nmr, twoloop, fast or ffmpeg", melodyud.ErrInvalid, cfg.Encoder)
+	}
+	if e.aac == "" {
+		e.aac = aacVersion + "-" + e.encoder
+	}
+	e.open = func(ctx context.Context, f *os.File) (source, error) { return decode.Start(ctx, e.decode, f) }
+	return e, nil
+}
+
+func (e *Engine) useFFmpeg(name string) error {
+	if name == "" || name == "-" {
+		name = "ffmpeg"
+	}
+	var err error
+	if e.ffmpeg, err = exec.LookPath(name); err != nil {
+		return fmt.Errorf("%w: the AAC encoder is set to ffmpeg, which is not installed: %w", melodyud.ErrInvalid, err)
+	}
+	if e.aac, err = encode.FFmpegVersion(context.Background(), e.ffmpeg); err != nil {
+		return fmt.Errorf("%w: %w", melodyud.ErrInvalid, err)
+	}
+	return nil
+}
+
+// Versions of what decides a rendition's bytes. Any change that alters output
+// must count one of them up, for objects never change under a name.
+const (
+	decoderVersion  = "decode1"
+	flacVersion     = "flac1"
+	aacVersion      = "go-aac0.4.0"
+	analyserVersion = "features1"
+)
+
+// Version names everything that decides a render's bytes besides the master and
+// the ladder. It is part of the render hash.
+func (e *Engine) Version() string {
+	return decoderVersion + "/" + flacVersion + "/" + e.aac + "/" + analyserVersion
+}
+
+// Probe judges a file by its headers, quickly. What is wrong with it is a
+// *melodyud.Refusal. A file that passes may still turn out broken further in.
+func (e *Engine) Probe(ctx context.Context, f *os.File) (Facts, error) {
+	src, err := e.open(ctx, f)
+	if err != nil {
+		return Facts{}, err
+	}
+	facts := src.Facts()
+	return facts, src.Close()
+}
+
+// Examine decodes the whole file and measures it, without encoding anything:
+// the verdict that Render would come to. The Report's Grid tells how it would be
+// rendered.
+func (e *Engine) Examine(ctx context.Context, f *os.File) (Report, error) {
+	return e.Render(ctx, f, Job{})
+}
+
+// Job is what to render and where to.
+type Job struct {
+	// Ladder is the list of renditions; none means only measuring.
+	Ladder melodyud.Ladder
+	// Open returns the sink of one stream. It is called once for each rung, in
+	// the ladder's order, before the first packet; then each sink is used by one
+	// goroutine of its own.
+	Open func(media.Stream) (media.Sink, error)
+	// Progress hears now and then, from one goroutine, how much of the work is
+	// done: 0 to 1. May be nil.
+	Progress func(fraction float64)
+}
+
+// Report is what a render has found out.
+type Report struct {
+	Source     melodyud.Source
+	Grid       media.Grid
+	SampleRate int   // Hz, of the lossless timeline: Grid.Lossless.Rate
+	Samples    int64 // per channel, at SampleRate
+	Loudness   melodyud.Loudness
+	Features   melodyud.Features
+	Tags       melodyud.Tags
+	Cover      Cover
+	Waveform   []byte // audiowaveform, version 2, 8 bits
+	Warnings   []string
+}
