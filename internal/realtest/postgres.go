@@ -87,7 +87,7 @@ func newPostgres(bin string) (*postgresServer, error) {
 		args: func(port int) []string {
 			return []string{bin + "/postgres", "-D", dir + "/data", "-p", strconv.Itoa(port), "-F",
 				"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
-				"-c", "synchronous_commit=off", "-c", "full_page_writes=off",
+				"-c", "full_page_writes=off", // no power is cut here
 				"-c", "max_connections=200", "-c", "shared_buffers=32MB"}
 		}}}
 	if err := s.prepare(bin); err != nil {
