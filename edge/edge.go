@@ -1,0 +1,207 @@
+// Package edge is what listeners touch: it checks the ticket in the path, makes
+// playlists from the manifest and serves segments as byte ranges of the track
+// files, through the cache. It reads no row and calls no service.
+//
+//	/p/<ticket>/<track>/<release>/index.m3u8            AAC ladder (HLS-34)
+//	                             /hifi.m3u8             lossless and AAC, premium
+//	                             /manifest.mpd          the same for DASH
+//	                             /<rendition>/index.m3u8
+//	                             /<rendition>/init.mp4
+//	                             /<rendition>/s/<n>.m4s
+//
+// All other addresses are relative to the first one (HLS-5), so the ticket is
+// inherited and never stored in a playlist.
+package edge
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/edge/cache"
+	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/objectstore"
+	"github.com/melodyud/melodyud/internal/ops"
+	"github.com/melodyud/melodyud/internal/ticket"
+)
+
+// store is where manifests and track files are.
+type store interface {
+	Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, objectstore.Info, error)
+	Stat(ctx context.Context, key string) (objectstore.Info, error)
+}
+
+// tickets tells who may play what.
+type tickets interface {
+	Verify(token, path string, now time.Time) (ticket.Claims, error)
+}
+
+// Config of an Edge.
+type Config struct {
+	Store   store
+	Tickets tickets
+	// CacheBytes is the memory for blocks of track files; default 256 MiB.
+	CacheBytes int64
+	Logger     *slog.Logger          // default: discards
+	Metrics    prometheus.Registerer // nil: not measured
+	Now        func() time.Time      // default time.Now
+}
+
+// Edge serves players. It is safe for concurrent use; Close it after the last
+// request.
+type Edge struct {
+	config   Config
+	blocks   *cache.Cache
+	releases *releases
+}
+
+// New returns an edge with cold caches.
+func New(c Config) (*Edge, error) {
+	if c.Store == nil || c.Tickets == nil {
+		return nil, fmt.Errorf("%w: edge needs a store and tickets", melodyud.ErrInvalid)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	blocks, err := cache.New(cache.Config{Origin: c.Store, Bytes: c.CacheBytes, Metrics: c.Metrics})
+	if err != nil {
+		return nil, err
+	}
+	known, err := newReleases(c)
+	if err != nil {
+		return nil, err
+	}
+	return &Edge{config: c, blocks: blocks, releases: known}, nil
+}
+
+// Close stops the caches' own goroutines.
+func (e *Edge) Close() {
+	e.blocks.Close()
+	e.releases.close()
+}
+
+// Register hangs the playback addresses on r.
+func (e *Edge) Register(r *api.Router) {
+	const root = "/p/{ticket}/{track}/{release}/"
+	for pattern, serve := range map[string]handler{
+		"index.m3u8":              e.standard,
+		"hifi.m3u8":               e.hifi,
+		"manifest.mpd":            e.dash,
+		"{rendition}/index.m3u8":  e.media,
+		"{rendition}/init.mp4":    e.initSegment,
+		"{rendition}/s/{segment}": e.segment,
+	} {
+		r.Mux.Handle("GET "+root+pattern, e.open(serve))
+	}
+	r.Mux.HandleFunc("GET /p/", func(w http.ResponseWriter, r *http.Request) {
+		allowOrigins(w.Header())
+		fail(w, r, errGone)
+	})
+	r.Mux.HandleFunc("OPTIONS /p/", preflight)
+}
+
+// play is one authorised request.
+type play struct {
+	*release
+	claims ticket.Claims
+}
+
+type handler func(w http.ResponseWriter, r *http.Request, p play) error
+
+// open checks the ticket, finds the release and hands over to serve. The ticket
+// is checked on every request, before any cache is asked (TOK-7).
+func (e *Edge) open(serve handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		allowOrigins(w.Header())
+		p, err := e.admit(r)
+		if err == nil {
+			r = r.WithContext(ops.With(r.Context(), slog.String("track", r.PathValue("track")),
+				slog.String("session", p.claims.Session)))
+			err = serve(w, r, p)
+		}
+		if err != nil {
+			fail(w, r, err)
+		}
+	})
+}
+
+func (e *Edge) admit(r *http.Request) (play, error) {
+	path := strings.TrimPrefix(r.URL.EscapedPath(), "/p/"+r.PathValue("ticket"))
+	claims, err := e.config.Tickets.Verify(r.PathValue("ticket"), path, e.config.Now())
+	if err != nil {
+		return play{}, err
+	}
+	id, err := melodyud.ParseReleaseID(r.PathValue("release"))
+	if err != nil {
+		return play{}, errGone.Because(err)
+	}
+	known, err := e.releases.get(r.Context(), id)
+	if err != nil {
+		return play{}, err
+	}
+	return play{known, claims}, nil
+}
+
+var (
+	errGone = melodyud.Refuse(melodyud.ErrNotFound, "playback.not-found",
+		"There is nothing to play at this address.")
+	errTier = melodyud.Refuse(melodyud.ErrForbidden, "playback.premium-only",
+		"Lossless playback is part of the premium plan.")
+	errBusy = melodyud.Refuse(melodyud.ErrUnavailable, "playback.unavailable",
+		"This track cannot be played right now. Try again in a moment.")
+)
+
+// rendition finds the rendition the path names, if the listener may have it.
+func (p play) rendition(r *http.Request) (*melodyud.Rendition, error) {
+	found, ok := p.manifest.Rendition(r.PathValue("rendition"))
+	if !ok {
+		return nil, errGone
+	}
+	if found.Codec == melodyud.CodecFLAC && p.claims.Tier != ticket.Premium {
+		return nil, errTier
+	}
+	return found, nil
+}
+
+// fail answers with a problem, which no cache keeps (EDGE-13).
+func fail(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		return // the listener hung up
+	}
+	if melodyud.Kind(err) == melodyud.ErrUnavailable {
+		err = errBusy.Because(err)
+	}
+	h := w.Header()
+	for _, name := range []string{"Etag", "Accept-Ranges", "Last-Modified", "Content-Encoding"} {
+		h.Del(name)
+	}
+	api.WriteProblem(w, r, err)
+}
+
+// allowOrigins lets players on any site read media (HLS-82).
+func allowOrigins(h http.Header) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, ETag, Age, Date, Cache-Status, Server-Timing")
+	h.Set("Timing-Allow-Origin", "*")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+}
+
+func preflight(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	allowOrigins(h)
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
+	h.Set("Access-Control-Allow-Headers",
+		"Range, Authorization, CMCD-Request, CMCD-Object, CMCD-Status, CMCD-Session")
+	h.Set("Access-Control-Max-Age", "86400")
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,171 @@
+package edge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/singleflight"
+
+	melodyud "github.com/melodyud/melodyud"
+)
+
+const (
+	// fresh is how long a release is served without asking whether it is still
+	// published: a withdrawn track stops within this time everywhere.
+	fresh = 2 * time.Second
+	// staleIfError is how long a known release is served while the store is away
+	// (EDGE-3, RFC 5861 §4).
+	staleIfError = 24 * time.Hour
+
+	maxManifest    = 16 << 20 // bytes of JSON; three hours in five renditions are about 200 KB
+	manifestMemory = 64 << 20 // bytes, about, for all known releases
+	lookupTimeout  = 10 * time.Second
+)
+
+// release is a published rendering, ready to serve. A nil manifest remembers
+// that there is none.
+type release struct {
+	manifest *melodyud.Manifest
+	offsets  map[string][]int64 // per rendition: where each segment starts, and the end
+	checked  atomic.Int64       // when the store last confirmed it, unix nanoseconds
+}
+
+// releases knows the manifests of what is being played.
+type releases struct {
+	config Config
+	known  *otter.Cache[melodyud.ReleaseID, *release]
+	flight singleflight.Group
+}
+
+func newReleases(c Config) (*releases, error) {
+	known, err := otter.New(&otter.Options[melodyud.ReleaseID, *release]{
+		MaximumWeight: manifestMemory,
+		Weigher:       func(_ melodyud.ReleaseID, r *release) uint32 { return r.weight() },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cache of manifests: %w", err)
+	}
+	return &releases{config: c, known: known}, nil
+}
+
+func (r *releases) close() { r.known.StopAllGoroutines() }
+
+func (r *release) weight() uint32 {
+	n := 512
+	for _, starts := range r.offsets {
+		n += 32 * (len(starts) + 16)
+	}
+	return uint32(n)
+}
+
+// get returns a release that was published at most fresh ago. Many callers for
+// one release ask the store once, on nobody's context (EDGE-8).
+func (r *releases) get(ctx context.Context, id melodyud.ReleaseID) (*release, error) {
+	old, ok := r.known.GetIfPresent(id)
+	if ok && r.age(old) < fresh {
+		return old.orGone()
+	}
+	done := r.flight.DoChan(string(id), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
+		defer cancel()
+		return r.refresh(ctx, id)
+	})
+	select {
+	case result := <-done:
+		if result.Err != nil {
+			return nil, result.Err
+		}
+		return result.Val.(*release).orGone()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (r *release) orGone() (*release, error) {
+	if r.manifest == nil {
+		return nil, errGone
+	}
+	return r, nil
+}
+
+func (r *releases) age(one *release) time.Duration {
+	return time.Duration(r.config.Now().UnixNano() - one.checked.Load())
+}
+
+// refresh confirms a known release or loads a new one.
+func (r *releases) refresh(ctx context.Context, id melodyud.ReleaseID) (*release, error) {
+	key := "releases/" + string(id) + "/manifest.json"
+	old, ok := r.known.GetIfPresent(id)
+	if !ok || old.manifest == nil {
+		return r.load(ctx, id, key)
+	}
+	_, err := r.config.Store.Stat(ctx, key)
+	switch {
+	case err == nil:
+		old.checked.Store(r.config.Now().UnixNano())
+		return old, nil
+	case errors.Is(err, melodyud.ErrNotFound):
+		return r.remember(id, &release{}), nil
+	case r.age(old) < staleIfError:
+		r.config.Logger.WarnContext(ctx, "release served stale", slog.String("release", string(id)), slog.Any("error", err))
+		return old, nil
+	}
+	return nil, err
+}
+
+func (r *releases) load(ctx context.Context, id melodyud.ReleaseID, key string) (*release, error) {
+	m, err := r.read(ctx, key)
+	if errors.Is(err, melodyud.ErrNotFound) {
+		return r.remember(id, &release{}), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.remember(id, &release{manifest: m, offsets: offsets(m)}), nil
+}
+
+func (r *releases) remember(id melodyud.ReleaseID, one *release) *release {
+	one.checked.Store(r.config.Now().UnixNano())
+	r.known.Set(id, one)
+	return one
+}
+
+func (r *releases) read(ctx context.Context, key string) (*melodyud.Manifest, error) {
+	body, info, err := r.config.Store.Open(ctx, key, 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	if info.Size > maxManifest {
+		return nil, fmt.Errorf("manifest %s has %d bytes", key, info.Size)
+	}
+	var m melodyud.Manifest
+	if err := json.NewDecoder(io.LimitReader(body, maxManifest)).Decode(&m); err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", key, err)
+	}
+	if m.Version != melodyud.ManifestVersion {
+		return nil, fmt.Errorf("manifest %s has version %d, this edge reads %d", key, m.Version, melodyud.ManifestVersion)
+	}
+	return &m, nil
+}
+
+func offsets(m *melodyud.Manifest) map[string][]int64 {
+	all := make(map[string][]int64, len(m.Renditions))
+	for _, r := range m.Renditions {
+		at := r.InitSize + r.IndexSize
+		starts := make([]int64, 0, len(r.Sizes)+1)
+		for _, n := range r.Sizes {
+			starts = append(starts, at)
+			at += n
+		}
+		all[r.Name] = append(starts, at)
+	}
+	return all
+}

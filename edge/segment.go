@@ -1,0 +1,105 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	melodyud "github.com/melodyud/melodyud"
+)
+
+// forever is the freshness of bytes that never change under their name (RFC 8246).
+const forever = "public, max-age=31536000, immutable"
+
+func (e *Edge) initSegment(w http.ResponseWriter, r *http.Request, p play) error {
+	found, err := p.rendition(r)
+	if err != nil {
+		return err
+	}
+	return e.stretch(w, r, p, found, 0, found.InitSize)
+}
+
+func (e *Edge) segment(w http.ResponseWriter, r *http.Request, p play) error {
+	found, err := p.rendition(r)
+	if err != nil {
+		return err
+	}
+	number, ok := strings.CutSuffix(r.PathValue("segment"), ".m4s")
+	i, err := strconv.Atoi(number)
+	starts := p.offsets[found.Name]
+	if !ok || err != nil || i < 0 || i >= len(starts)-1 || number != strconv.Itoa(i) {
+		return errGone
+	}
+	return e.stretch(w, r, p, found, starts[i], starts[i+1]-starts[i])
+}
+
+// stretch answers with a part of a track file, honouring conditionals and a
+// single range (EDGE-4, EDGE-6).
+func (e *Edge) stretch(w http.ResponseWriter, r *http.Request, p play, found *melodyud.Rendition, offset, length int64) error {
+	began := e.config.Now()
+	key := "media/" + p.manifest.RenderHash + "/" + found.File
+	hit := e.blocks.Has(key, offset)
+	body := e.blocks.Reader(r.Context(), key, found.Size, offset, length)
+	if r.Method == http.MethodGet { // fail before the headers are out, if at all
+		if err := warm(body); err != nil {
+			return err
+		}
+	}
+	h := w.Header()
+	h.Set("Content-Type", "audio/mp4")
+	h.Set("Cache-Control", forever)
+	h.Set("ETag", fmt.Sprintf(`"%.20s-%x-%x"`, found.SHA256, offset, length))
+	h.Set("Cache-Status", cacheStatus(hit))
+	h.Set("Server-Timing", fmt.Sprintf("edge;dur=%.1f", float64(e.config.Now().Sub(began).Microseconds())/1000))
+	keepOneRange(r)
+	http.ServeContent(w, r, "", time.Time{}, body)
+	return nil
+}
+
+// warm reads the first byte, so that a store that is away is an answer of its own
+// and not a cut body.
+func warm(body io.ReadSeeker) error {
+	if _, err := body.Read(make([]byte, 1)); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	_, err := body.Seek(0, io.SeekStart)
+	return err
+}
+
+func cacheStatus(hit bool) string {
+	if hit {
+		return "melodyud-edge; hit"
+	}
+	return "melodyud-edge; fwd=uri-miss; stored"
+}
+
+var oneRange = regexp.MustCompile(`^bytes=(\d{1,18})?-(\d{1,18})?$`)
+
+// keepOneRange drops a Range header that is not one well-formed byte range, which
+// then counts as absent (RFC 9110 §14.2).
+func keepOneRange(r *http.Request) {
+	values := r.Header.Values("Range")
+	if len(values) == 0 {
+		return
+	}
+	if len(values) == 1 {
+		if m := oneRange.FindStringSubmatch(values[0]); m != nil && sensible(m[1], m[2]) {
+			return
+		}
+	}
+	r.Header.Del("Range")
+}
+
+func sensible(first, last string) bool {
+	if first == "" || last == "" {
+		return first != last // at least one of them
+	}
+	a, _ := strconv.ParseInt(first, 10, 64)
+	b, _ := strconv.ParseInt(last, 10, 64)
+	return a <= b
+}
