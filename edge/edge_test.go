@@ -362,7 +362,7 @@ func TestTicketsDecideWhoPlaysWhat(t *testing.T) { // TOK-3, TOK-6, HLS-34
 		strings.Replace(premium, string(s.release), other, 1) + "index.m3u8": 403,
 		"/p/x/" + string(s.track) + "/" + string(s.release) + "/index.m3u8":  403,
 		premium[:10] + "A" + premium[11:] + "index.m3u8":                     403,
-		premium + "flac%2Fs/0.m4s":                                           403,
+		premium + "flac%2Fs/0.m4s":                                           404,
 	} {
 		res := s.get(t, path)
 		if res.StatusCode != want {
