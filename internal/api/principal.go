@@ -77,6 +77,10 @@ func WithPrincipal(ctx context.Context, p Principal) context.Context {
 	})
 }
 
+// RequireAny returns who is asking, whatever their roles. Errors are those of
+// Require.
+func RequireAny(ctx context.Context) (Principal, error) { return identify(ctx) }
+
 // Require returns who is asking if they have the role. Errors are Refusals:
 // ErrUnauthenticated without a valid key, ErrForbidden without the role, and
 // ErrUnavailable when the accounts could not be read.
