@@ -1,0 +1,4 @@
+package web
+
+// HandlerOf lets the tests serve a page of their own making.
+var HandlerOf = handlerOf

@@ -1,0 +1,121 @@
+import { useEffect } from "preact/hooks";
+import type { Tier } from "../api/types";
+import { Cover } from "../ui/cover";
+import { clock, nameOf, spoken } from "../ui/format";
+import { Loud, Muted, Next, Pause, Play, Previous, Quiet } from "../ui/icons";
+import * as q from "./queue";
+import { QualityMenu } from "./qualitymenu";
+import { Slider } from "./slider";
+
+declare global {
+  interface Window {
+    /** For tests and for the curious at the console. */
+    melodyud?: { audio: HTMLAudioElement; readonly hls: unknown };
+  }
+}
+
+/** Dock is the bar that plays, whichever room is open. */
+export function Dock({ tier }: { tier: Tier }) {
+  useEffect(() => {
+    q.useMediaKeys();
+    window.melodyud = {
+      audio: q.engine.audio,
+      get hls() {
+        return q.engine.hls;
+      },
+    };
+    return q.silence;
+  }, []);
+  const t = q.current.value;
+  const sound = q.engine.sound.value;
+  return (
+    <section class="dock" aria-label="Player" data-sound={sound}>
+      <div class="dock-inner">
+        <div class="dock-track">
+          {t ? <Cover key={t.id} track={t} size="medium" /> : <span class="cover cover-medium cover-none" />}
+          <div class="dock-names">
+            <span class="dock-title">{t ? nameOf(t) : "Nothing is playing"}</span>
+            {q.trouble.value
+              ? <span class="wrong dock-trouble">{q.trouble.value}</span>
+              : <span class="soft">{t ? t.artist || "Unknown artist" : "Choose a track"}</span>}
+          </div>
+        </div>
+        <Transport sound={sound} />
+        <SeekBar />
+        <div class="dock-side">
+          <QualityMenu />
+          {tier === "premium" && <HifiSwitch />}
+          <Volume />
+        </div>
+      </div>
+    </section>
+  );
+}
+
+function Transport({ sound }: { sound: string }) {
+  const going = sound === "playing" || sound === "loading" || sound === "stalled";
+  const waiting = sound === "loading" || sound === "stalled";
+  return (
+    <div class="transport">
+      <button type="button" class="icon-button" aria-label="Previous track" title="Previous (P)" disabled={!q.hasPrevious.value} onClick={q.previous}><Previous /></button>
+      <button
+        type="button"
+        class={`play-button${waiting ? " waiting" : ""}`}
+        aria-label={going ? "Pause" : "Play"}
+        title={going ? "Pause (Space)" : "Play (Space)"}
+        aria-busy={waiting}
+        disabled={!q.current.value && q.list.value.length === 0}
+        onClick={q.toggle}
+      >
+        {going ? <Pause /> : <Play />}
+      </button>
+      <button type="button" class="icon-button" aria-label="Next track" title="Next (N)" disabled={!q.hasNext.value} onClick={q.next}><Next /></button>
+    </div>
+  );
+}
+
+function SeekBar() {
+  const position = q.engine.position.value;
+  const duration = q.engine.duration.value;
+  return (
+    <div class="seek numbers">
+      <span class="seek-time" aria-hidden="true">{q.current.value ? clock(position) : "–:––"}</span>
+      <Slider
+        class="seek-slider"
+        label="Position"
+        value={position}
+        max={duration}
+        step={5}
+        leap={30}
+        text={`${spoken(position)} of ${spoken(duration)}`}
+        buffered={q.engine.buffered.value}
+        disabled={duration === 0}
+        onInput={(v) => q.engine.seek(v)}
+      />
+      <span class="seek-time" aria-hidden="true">{q.current.value ? clock(duration) : "–:––"}</span>
+    </div>
+  );
+}
+
+function HifiSwitch() {
+  const missing = q.current.value !== undefined && !q.hifiOffered.value && q.engine.sound.value !== "loading";
+  const title = missing ? "This track has no lossless version" : "Lossless sound; falls back when the connection is too slow";
+  return (
+    <button type="button" class="switch" role="switch" aria-checked={q.hifiWanted.value} title={title} onClick={() => q.wantHifi(!q.hifiWanted.value)}>
+      <span class="switch-track" aria-hidden="true"><span class="switch-knob" /></span>
+      <span>Hi-fi</span>
+    </button>
+  );
+}
+
+function Volume() {
+  const v = q.muted.value ? 0 : q.volume.value;
+  return (
+    <div class="volume">
+      <button type="button" class="icon-button" aria-label={q.muted.value ? "Turn sound on" : "Mute"} aria-pressed={q.muted.value} title="Mute (M)" onClick={q.toggleMute}>
+        {v === 0 ? <Muted /> : v < 0.5 ? <Quiet /> : <Loud />}
+      </button>
+      <Slider class="volume-slider" label="Volume" value={v * 100} max={100} step={5} leap={20} text={`${Math.round(v * 100)} per cent`} onInput={(x) => q.setVolume(x / 100)} />
+    </div>
+  );
+}

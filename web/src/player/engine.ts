@@ -1,0 +1,278 @@
+import { signal } from "@preact/signals";
+import type Hls from "hls.js";
+import type { ErrorData, HlsConfig, Level } from "hls.js";
+import { describe, familyOf, flacFormatOf, type Quality } from "./quality";
+import type { FlacFormat } from "./flac";
+import { remember, remembered } from "./settings";
+
+export type Sound = "idle" | "loading" | "playing" | "paused" | "stalled" | "ended" | "failed";
+
+export interface Range {
+  from: number;
+  to: number;
+}
+
+/** What is to be played, and where from. */
+export interface Load {
+  url: string;
+  /** Start in FLAC (the hi-fi playlist holds AAC too). */
+  lossless: boolean;
+  /** Seconds. */
+  at: number;
+  play: boolean;
+}
+
+/** Trouble says why the engine cannot go on by itself. */
+export type Trouble =
+  | "slow" // the sound stopped for want of data
+  | "ticket" // the address is no longer valid
+  | "network"
+  | "media"; // this browser cannot play it
+
+const stallPatience = 2_500; // ms without sound before it counts as slow
+const startPatience = 8_000; // the same before the first sound
+const auto = -1;
+
+/**
+ * Engine plays one address at a time on one audio element and tells what it does
+ * through signals. It decides nothing about tracks, tickets or hi-fi: it reports
+ * trouble and its owner decides.
+ */
+export class Engine {
+  readonly audio: HTMLAudioElement;
+  readonly sound = signal<Sound>("idle");
+  readonly position = signal(0);
+  readonly duration = signal(0);
+  readonly buffered = signal<Range[]>([]);
+  readonly qualities = signal<Quality[]>([]);
+  /** The quality being heard. */
+  readonly heard = signal<Quality | undefined>(undefined);
+  /** The level index asked for, or -1 for automatic. */
+  readonly asked = signal(auto);
+  hls: Hls | undefined;
+
+  #onTrouble: (t: Trouble) => void;
+  #levels: Level[] = [];
+  #flac = new Map<number, FlacFormat>();
+  #patience: ReturnType<typeof setTimeout> | undefined;
+  #generation = 0;
+  #repaired = 0;
+  #started = false;
+
+  constructor(onTrouble: (t: Trouble) => void, onEnded: () => void) {
+    this.#onTrouble = onTrouble;
+    this.audio = new Audio();
+    this.audio.preload = "auto";
+    this.#listen(onEnded);
+  }
+
+  #listen(onEnded: () => void): void {
+    const a = this.audio;
+    const set = (s: Sound) => () => {
+      if (this.sound.value !== "failed") this.sound.value = s;
+    };
+    a.addEventListener("timeupdate", () => this.#tick());
+    a.addEventListener("seeking", () => this.#tick());
+    a.addEventListener("progress", () => this.#readBuffered());
+    a.addEventListener("durationchange", () => {
+      this.duration.value = Number.isFinite(a.duration) ? a.duration : 0;
+    });
+    a.addEventListener("playing", () => {
+      this.#started = true;
+      this.#calm();
+      set("playing")();
+    });
+    a.addEventListener("pause", () => {
+      this.#calm();
+      if (!a.ended) set("paused")();
+    });
+    a.addEventListener("waiting", () => {
+      set(this.#started ? "stalled" : "loading")();
+      this.#worry();
+    });
+    a.addEventListener("ended", () => {
+      set("ended")();
+      onEnded();
+    });
+    a.addEventListener("error", () => {
+      if (!this.hls && a.error) this.#trouble(a.error.code === MediaError.MEDIA_ERR_NETWORK ? "network" : "media");
+    });
+  }
+
+  /** load replaces what is playing. Later loads win over slower, earlier ones. */
+  async load(what: Load): Promise<void> {
+    const mine = ++this.#generation;
+    this.#reset();
+    this.sound.value = "loading";
+    const { default: HlsClass } = await import("hls.js");
+    if (mine !== this.#generation) return;
+    // Chromium claims native HLS but hls.js does it better: ask hls.js first (HLS-84).
+    if (HlsClass.isSupported()) this.#attach(HlsClass, what);
+    else this.#native(what);
+    if (what.play) this.play();
+    else this.sound.value = "paused";
+  }
+
+  /** stop lets go of everything. */
+  stop(): void {
+    this.#generation++;
+    this.#reset();
+    this.audio.removeAttribute("src");
+    this.sound.value = "idle";
+  }
+
+  #reset(): void {
+    this.#calm();
+    this.hls?.destroy();
+    this.hls = undefined;
+    this.#levels = [];
+    this.#flac.clear();
+    this.#repaired = 0;
+    this.#started = false;
+    this.qualities.value = [];
+    this.heard.value = undefined;
+    this.asked.value = auto;
+    this.buffered.value = [];
+  }
+
+  #native(what: Load): void {
+    const a = this.audio;
+    if (!a.canPlayType("application/vnd.apple.mpegurl")) {
+      this.#trouble("media");
+      return;
+    }
+    a.src = what.url;
+    if (what.at > 0) a.addEventListener("loadedmetadata", () => (a.currentTime = what.at), { once: true });
+  }
+
+  #attach(HlsClass: typeof Hls, what: Load): void {
+    const hls = new HlsClass(configFor(what));
+    this.hls = hls;
+    const { Events } = HlsClass;
+    hls.on(Events.MANIFEST_PARSED, (_e, data) => {
+      this.#levels = data.levels;
+      if (what.lossless) hls.startLevel = cheapestLossless(data.levels);
+      this.#describe();
+    });
+    hls.on(Events.FRAG_LOADED, (_e, data) => {
+      if (data.frag.sn === "initSegment") this.#learn(data.frag.level, data.payload);
+      else remember("bandwidth", Math.round(hls.bandwidthEstimate));
+    });
+    hls.on(Events.LEVEL_SWITCHED, (_e, data) => {
+      this.heard.value = this.qualities.value[data.level];
+    });
+    hls.on(Events.ERROR, (_e, data) => this.#hlsError(HlsClass, data));
+    hls.loadSource(what.url);
+    hls.attachMedia(this.audio);
+  }
+
+  #learn(level: number, payload: ArrayBuffer): void {
+    const level_ = this.#levels[level];
+    if (!level_ || familyOf(level_.audioCodec) !== "FLAC") return;
+    const format = flacFormatOf(payload);
+    if (format) this.#flac.set(level, format);
+    this.#describe();
+  }
+
+  #describe(): void {
+    const heard = this.heard.value?.index;
+    this.qualities.value = this.#levels.map((l, i) => describe(l as never, i, this.#flac.get(i)));
+    if (heard !== undefined) this.heard.value = this.qualities.value[heard];
+  }
+
+  #hlsError(HlsClass: typeof Hls, data: ErrorData): void {
+    if (!data.fatal) return;
+    const status = data.response?.code ?? 0;
+    if (status === 401 || status === 403 || status === 410) this.#trouble("ticket");
+    else if (data.type === HlsClass.ErrorTypes.NETWORK_ERROR) this.#trouble("network");
+    else if (data.type === HlsClass.ErrorTypes.MEDIA_ERROR && this.#repaired++ < 2) this.hls?.recoverMediaError();
+    else this.#trouble("media");
+  }
+
+  #trouble(t: Trouble): void {
+    this.#calm();
+    this.#onTrouble(t);
+  }
+
+  /** fail shows that playing has ended in an error. */
+  fail(): void {
+    this.#calm();
+    this.audio.pause();
+    this.sound.value = "failed";
+  }
+
+  #worry(): void {
+    this.#patience ??= setTimeout(() => {
+      this.#patience = undefined;
+      if (!this.audio.paused) this.#onTrouble("slow");
+    }, this.#started ? stallPatience : startPatience);
+  }
+
+  #calm(): void {
+    clearTimeout(this.#patience);
+    this.#patience = undefined;
+  }
+
+  #tick(): void {
+    this.position.value = this.audio.currentTime;
+    this.#readBuffered();
+  }
+
+  #readBuffered(): void {
+    const b = this.audio.buffered;
+    this.buffered.value = Array.from({ length: b.length }, (_, i) => ({ from: b.start(i), to: b.end(i) }));
+  }
+
+  play(): void {
+    if (this.sound.value !== "playing") this.#worry();
+    this.audio.play().catch((err: unknown) => {
+      // A newer load interrupts an older play; that is no fault. A browser that
+      // wants a click first leaves the music paused, and the button says so.
+      if (err instanceof DOMException && err.name === "NotAllowedError") {
+        this.#calm();
+        this.sound.value = "paused";
+      }
+    });
+  }
+
+  pause(): void {
+    this.audio.pause();
+    this.#calm();
+    if (this.sound.value !== "failed" && this.sound.value !== "idle") this.sound.value = "paused";
+  }
+
+  /** seek goes to a time in seconds, kept inside the track. */
+  seek(to: number): void {
+    const end = this.duration.value;
+    this.audio.currentTime = Math.min(Math.max(0, to), end > 0 ? Math.max(0, end - 0.05) : to);
+    this.position.value = this.audio.currentTime;
+  }
+
+  /** choose asks for a level, or for automatic choice with -1. */
+  choose(index: number): void {
+    if (!this.hls) return;
+    this.hls.nextLevel = index;
+    this.asked.value = index;
+  }
+}
+
+function cheapestLossless(levels: Level[]): number {
+  return levels.findIndex((l) => familyOf(l.audioCodec) === "FLAC");
+}
+
+/** configFor tunes hls.js for sound that starts at once and survives a tunnel. */
+function configFor(what: Load): Partial<HlsConfig> {
+  return {
+    // fMP4 needs no transmuxing: a worker would only cost time, and a blob: in the page's policy.
+    enableWorker: false,
+    startPosition: what.at > 0 ? what.at : -1,
+    startFragPrefetch: true,
+    // Start at the level the last known bandwidth affords instead of testing with the lowest.
+    testBandwidth: false,
+    abrEwmaDefaultEstimate: Math.max(64_000, remembered("bandwidth", 1_000_000)),
+    maxBufferLength: 45,
+    maxMaxBufferLength: 90,
+    backBufferLength: 60,
+    lowLatencyMode: false,
+  };
+}

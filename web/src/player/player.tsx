@@ -1,0 +1,158 @@
+import { signal } from "@preact/signals";
+import { useEffect, useState } from "preact/hooks";
+import { api, sentence } from "../api/client";
+import type { Tier, Track } from "../api/types";
+import { go, place } from "../route";
+import { Cover } from "../ui/cover";
+import { clock, count, nameOf } from "../ui/format";
+import { Bars, Note, Pause, Play } from "../ui/icons";
+import * as q from "./queue";
+import { peaksOf } from "./waveform";
+
+const loading = signal(true);
+const wrong = signal("");
+const more = signal("");
+
+async function load(cursor?: string): Promise<void> {
+  try {
+    const page = await api.catalog(cursor);
+    const fresh = page.tracks ?? [];
+    q.list.value = cursor ? [...q.list.value, ...fresh.filter((t) => !q.list.value.some((o) => o.id === t.id))] : fresh;
+    more.value = page.next ?? "";
+    wrong.value = "";
+  } catch (err) {
+    wrong.value = sentence(err);
+  } finally {
+    loading.value = false;
+  }
+}
+
+/** playLinked plays the track a link asks for, wherever it is in the catalogue. */
+async function playLinked(id: string): Promise<void> {
+  go("/player", "replace");
+  let t = q.list.value.find((x) => x.id === id);
+  try {
+    t ??= await api.track(id);
+  } catch (err) {
+    wrong.value = sentence(err);
+    return;
+  }
+  if (!q.list.value.some((x) => x.id === id)) q.list.value = [t, ...q.list.value];
+  void q.play(t);
+}
+
+/** Player is the listener's room. */
+export function Player({ tier }: { tier: Tier }) {
+  const linked = place.value.track;
+  useEffect(() => void load(), []);
+  useEffect(() => {
+    if (linked && !loading.value) void playLinked(linked);
+  }, [linked, loading.value]);
+
+  const tracks = q.list.value;
+  const length = tracks.reduce((sum, t) => sum + (t.release?.duration_seconds ?? 0), 0);
+  return (
+    <div class="listen">
+      <Hero tier={tier} />
+      <section aria-labelledby="h-all">
+        <div class="list-top">
+          <h2 class="list-head" id="h-all">All tracks</h2>
+          {tracks.length > 0 && <span class="soft numbers">{count(tracks.length, "track")} · {clock(length)}</span>}
+        </div>
+        {wrong.value && <p class="wrong" role="alert">{wrong.value} <button type="button" class="button quiet" onClick={() => void load()}>Try again</button></p>}
+        {!loading.value && !wrong.value && tracks.length === 0 && <Nothing />}
+        <ol class="songs">{tracks.map((t, i) => <Song key={t.id} track={t} number={i + 1} />)}</ol>
+        {more.value && <button type="button" class="button quiet more" onClick={() => void load(more.value)}>Show more</button>}
+      </section>
+    </div>
+  );
+}
+
+function Nothing() {
+  return (
+    <div class="nothing">
+      <Note />
+      <p>No music has been published yet.</p>
+      <p class="soft">Upload a track in the Studio; it is here seconds later.</p>
+    </div>
+  );
+}
+
+function Hero({ tier }: { tier: Tier }) {
+  const t = q.current.value ?? q.list.value[0];
+  if (!t) return <h1 class="visually-hidden">Listen</h1>;
+  const now = q.current.value !== undefined;
+  const heard = q.engine.heard.value;
+  return (
+    <section class="hero" aria-label={now ? "Now playing" : "Start listening"}>
+      <Cover key={t.id} track={t} size="large" />
+      <div class="hero-words">
+        <p class="eyebrow">{now ? (q.engine.sound.value === "playing" ? "Now playing" : "Ready") : "Start here"}</p>
+        <h1>{nameOf(t)}</h1>
+        <p class="hero-artist">{[t.artist || "Unknown artist", t.album].filter(Boolean).join(" — ")}</p>
+        <p class="hero-quality soft numbers">
+          {heard ? heard.label : q.timeOf(t)}
+          {heard?.family === "FLAC" && <span class="chip">Lossless</span>}
+          {tier === "premium" && q.hifiWanted.value && heard && heard.family !== "FLAC" && <span class="chip chip-warn">Standard quality</span>}
+        </p>
+        <Wave track={t} live={now} />
+      </div>
+    </section>
+  );
+}
+
+const bars = 120;
+
+/** Wave draws the track's loudness; a click seeks, the slider below does the same for keyboards. */
+function Wave({ track, live }: { track: Track; live: boolean }) {
+  const [peaks, setPeaks] = useState<number[] | undefined>();
+  useEffect(() => {
+    let wanted = true;
+    setPeaks(undefined);
+    api.waveform(track.id).then((data) => wanted && setPeaks(peaksOf(data, bars)), () => undefined);
+    return () => {
+      wanted = false;
+    };
+  }, [track.id]);
+  const duration = q.engine.duration.value;
+  const share = live && duration > 0 ? q.engine.position.value / duration : 0;
+  const seek = (e: MouseEvent) => {
+    const box = (e.currentTarget as Element).getBoundingClientRect();
+    if (live && duration > 0) q.engine.seek(((e.clientX - box.left) / box.width) * duration);
+  };
+  return (
+    <div class="wave" onClick={seek} aria-hidden="true">
+      {peaks && (
+        <svg viewBox={`0 0 ${bars * 4} 100`} preserveAspectRatio="none" focusable="false">
+          {peaks.map((p, i) => {
+            const h = Math.max(3, p * 100);
+            return <rect key={i} class={(i + 0.5) / bars <= share ? "past" : ""} x={i * 4} y={(100 - h) / 2} width="2.4" height={h} />;
+          })}
+        </svg>
+      )}
+    </div>
+  );
+}
+
+function Song({ track, number }: { track: Track; number: number }) {
+  const here = q.current.value?.id === track.id;
+  const sounding = here && (q.engine.sound.value === "playing" || q.engine.sound.value === "loading" || q.engine.sound.value === "stalled");
+  const name = nameOf(track);
+  return (
+    <li class={`song${here ? " here" : ""}`} data-track={track.id} aria-current={here ? "true" : undefined}>
+      <button type="button" class="song-button" onClick={() => (here ? q.toggle() : void q.play(track))} aria-label={`${sounding ? "Pause" : "Play"} ${name}${track.artist ? ` by ${track.artist}` : ""}`}>
+        <span class="song-number numbers" aria-hidden="true">
+          <span class="song-rest">{here ? <Bars moving={sounding} /> : number}</span>
+          <span class="song-hover">{sounding ? <Pause /> : <Play />}</span>
+        </span>
+        <Cover track={track} size="small" />
+        <span class="song-names">
+          <span class="song-title">{name}</span>
+          <span class="soft">{track.artist || "Unknown artist"}</span>
+        </span>
+        <span class="song-album soft wide-only">{track.album}</span>
+        <span class="song-time soft numbers">{q.timeOf(track)}</span>
+      </button>
+    </li>
+  );
+}

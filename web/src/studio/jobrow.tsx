@@ -1,0 +1,60 @@
+import { Drawn } from "../ui/cover";
+import { bytes, remaining } from "../ui/format";
+import { Again, Cross, Pause, Play } from "../ui/icons";
+import { Rail } from "./rail";
+import { wayOfJob } from "./stages";
+import { cancel, pause, resume, type Job } from "./uploads";
+
+/** JobRow shows a file on its way to the server. */
+export function JobRow({ job, onChoose }: { job: Job; onChoose: () => void }) {
+  const way = wayOfJob(job);
+  return (
+    <li class="row" data-job={job.state}>
+      <span class="cover cover-medium"><Drawn seed={job.track || job.name} /></span>
+      <div class="row-names">
+        <span class="row-title">{job.name}</span>
+        <span class="soft numbers">{amount(job)}</span>
+      </div>
+      <div class="row-state">
+        {job.state === "interrupted"
+          ? <p class="soft">Not finished in your last visit. Choose the same file to go on where it stopped.</p>
+          : <Rail way={way} label={`Progress of ${job.name}`} />}
+        {job.wrong
+          ? <p class="wrong" role="alert">{job.wrong.text} <code>{job.wrong.code}</code></p>
+          : job.state !== "interrupted" && <p class="row-words numbers">{way.words}{pace(job)}</p>}
+      </div>
+      <div class="row-actions">
+        <Steer job={job} onChoose={onChoose} />
+        {job.state !== "done" && (
+          <button type="button" class="icon-button" onClick={() => void cancel(job.key)} aria-label={`Cancel ${job.name}`} title="Cancel"><Cross /></button>
+        )}
+      </div>
+    </li>
+  );
+}
+
+function Steer({ job, onChoose }: { job: Job; onChoose: () => void }) {
+  switch (job.state) {
+    case "sending":
+    case "waiting":
+      return <button type="button" class="icon-button" onClick={() => void pause(job.key)} aria-label={`Pause ${job.name}`} title="Pause"><Pause /></button>;
+    case "paused":
+      return <button type="button" class="icon-button" onClick={() => resume(job.key)} aria-label={`Resume ${job.name}`} title="Resume"><Play /></button>;
+    case "failed":
+      return <button type="button" class="icon-button" onClick={() => resume(job.key)} aria-label={`Try ${job.name} again`} title="Try again"><Again /></button>;
+    case "interrupted":
+      return <button type="button" class="button quiet" onClick={onChoose}>Choose file</button>;
+    default:
+      return null;
+  }
+}
+
+function amount(j: Job): string {
+  const moving = j.state === "sending" || j.state === "paused" || j.state === "failed";
+  return moving && j.sent > 0 ? `${bytes(j.sent)} of ${bytes(j.size)}` : bytes(j.size);
+}
+
+function pace(j: Job): string {
+  if (j.state !== "sending" || j.rate <= 0) return "";
+  return ` · ${bytes(j.rate)}/s · ${remaining((j.size - j.sent) / j.rate)}`;
+}

@@ -1,0 +1,135 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { api, sentence } from "../api/client";
+import type { Track } from "../api/types";
+import { go } from "../route";
+import { Cover } from "../ui/cover";
+import { bytes, clock, day, nameOf, timeOfDay } from "../ui/format";
+import { Alert, Bin, Link, Pencil, Play } from "../ui/icons";
+import { say } from "../ui/say";
+import { Rail } from "./rail";
+import { wayOfTrack } from "./stages";
+import { remove, rename } from "./tracks";
+
+/** TrackRow shows one of the creator's tracks, from received to published or refused. */
+export function TrackRow({ track, canListen }: { track: Track; canListen: boolean }) {
+  const [mode, setMode] = useState<"show" | "rename" | "delete">("show");
+  const name = nameOf(track);
+  return (
+    <li class="row" data-track={track.id} data-state={track.state}>
+      <Cover track={track} size="medium" />
+      {mode === "rename"
+        ? <Rename track={track} onClose={() => setMode("show")} />
+        : (
+          <>
+            <div class="row-names">
+              <span class="row-title">{name}</span>
+              <span class="soft">{track.artist || track.file_name}</span>
+            </div>
+            <div class="row-state"><State track={track} /></div>
+            {mode === "delete"
+              ? <Confirm track={track} onClose={() => setMode("show")} />
+              : <Actions track={track} canListen={canListen} onMode={setMode} />}
+          </>
+        )}
+    </li>
+  );
+}
+
+function State({ track }: { track: Track }) {
+  if (track.state === "refused") {
+    return (
+      <p class="wrong refusal">
+        <Alert />
+        <span>{track.refusal?.text ?? "This file could not be used."} <code>{track.refusal?.code}</code></span>
+      </p>
+    );
+  }
+  if (track.state === "published") {
+    return (
+      <p class="row-facts numbers">
+        <span class="dot" aria-hidden="true" />
+        <span>Published {track.release ? day(track.release.published) : ""}</span>
+        <span class="soft">{clock(track.release?.duration_seconds)}</span>
+        {track.master && <span class="soft wide-only">{bytes(track.master.size)}</span>}
+      </p>
+    );
+  }
+  const way = wayOfTrack(track);
+  return (
+    <>
+      <Rail way={way} label={`Progress of ${nameOf(track)}`} />
+      <p class="row-words numbers">{way.words}</p>
+    </>
+  );
+}
+
+function Actions({ track, canListen, onMode }: { track: Track; canListen: boolean; onMode: (m: "rename" | "delete") => void }) {
+  const name = nameOf(track);
+  const live = track.state === "published";
+  return (
+    <div class="row-actions">
+      {live && canListen && (
+        <button type="button" class="icon-button" onClick={() => go(`/player?track=${track.id}`)} aria-label={`Play ${name}`} title="Play"><Play /></button>
+      )}
+      {live && (
+        <button type="button" class="icon-button" onClick={() => void copyLink(track)} aria-label={`Copy playback link of ${name}`} title="Copy playback link"><Link /></button>
+      )}
+      {track.state !== "refused" && (
+        <button type="button" class="icon-button" onClick={() => onMode("rename")} aria-label={`Rename ${name}`} title="Rename"><Pencil /></button>
+      )}
+      <button type="button" class="icon-button" onClick={() => onMode("delete")} aria-label={`Delete ${name}`} title="Delete"><Bin /></button>
+    </div>
+  );
+}
+
+async function copyLink(track: Track): Promise<void> {
+  try {
+    const { url, expires } = await api.playback(track.id);
+    await navigator.clipboard.writeText(new URL(url, location.href).href);
+    const until = timeOfDay(expires);
+    say(until ? `Link copied. Any HLS player can open it until ${until}.` : "Link copied. Any HLS player can open it.");
+  } catch (err) {
+    const text = err instanceof DOMException ? "The browser did not allow copying. Click into the page and try again." : sentence(err);
+    say(text, { tone: "bad" });
+  }
+}
+
+function Confirm({ track, onClose }: { track: Track; onClose: () => void }) {
+  const keep = useRef<HTMLButtonElement>(null);
+  useEffect(() => keep.current?.focus(), []);
+  return (
+    <div class="row-actions confirm" role="group" aria-label={`Delete ${nameOf(track)}?`} onKeyDown={(e) => e.key === "Escape" && onClose()}>
+      <span>Delete it?</span>
+      <button type="button" class="button danger" onClick={() => remove(track)}>Delete</button>
+      <button type="button" class="button quiet" ref={keep} onClick={onClose}>Keep</button>
+    </div>
+  );
+}
+
+function Rename({ track, onClose }: { track: Track; onClose: () => void }) {
+  const [title, setTitle] = useState(nameOf(track));
+  const [artist, setArtist] = useState(track.artist);
+  const [album, setAlbum] = useState(track.album);
+  const [busy, setBusy] = useState(false);
+  const first = useRef<HTMLInputElement>(null);
+  useEffect(() => first.current?.select(), []);
+
+  const submit = async (e: Event) => {
+    e.preventDefault();
+    setBusy(true);
+    const done = await rename(track, { title: title.trim(), artist: artist.trim(), album: album.trim() });
+    setBusy(false);
+    if (done) onClose();
+  };
+  return (
+    <form class="rename" onSubmit={submit} onKeyDown={(e) => e.key === "Escape" && onClose()} aria-label={`Rename ${nameOf(track)}`}>
+      <label class="field"><span>Title</span><input ref={first} required maxLength={200} value={title} onInput={(e) => setTitle(e.currentTarget.value)} /></label>
+      <label class="field"><span>Artist</span><input maxLength={200} value={artist} onInput={(e) => setArtist(e.currentTarget.value)} /></label>
+      <label class="field"><span>Album</span><input maxLength={200} value={album} onInput={(e) => setAlbum(e.currentTarget.value)} /></label>
+      <div class="rename-actions">
+        <button type="submit" class="button primary" disabled={busy}>{busy ? "Saving…" : "Save"}</button>
+        <button type="button" class="button quiet" onClick={onClose}>Cancel</button>
+      </div>
+    </form>
+  );
+}
