@@ -114,6 +114,20 @@ func (f *fields) full() (version, flags int64) {
 	return v >> 24, v & 0xFFFFFF
 }
 
+// plain demands version 0 and flags 0.
+func (f *fields) plain() {
+	version, flags := f.full()
+	f.expect("version", version, 0)
+	f.expect("flags", flags, 0)
+}
+
+// zeros skips reserved bytes, which must be 0.
+func (f *fields) zeros(n int) {
+	for range n {
+		f.expect("reserved byte", f.u8(), 0)
+	}
+}
+
 // done demands that nothing is left.
 func (f *fields) done() error {
 	if f.err == nil && len(f.b) != 0 {

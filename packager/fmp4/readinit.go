@@ -109,7 +109,7 @@ func readMdhd(b []byte, h *Header) error {
 	h.SampleRate = int(f.u32())
 	f.expect("duration", f.u32(), 0)
 	f.expect("language", f.u16(), 0x55C4)
-	f.skip(2)
+	f.zeros(2)
 	if f.err == nil && h.SampleRate == 0 {
 		return errors.New("timescale is 0")
 	}
@@ -123,9 +123,9 @@ func readMvhd(b []byte, h *Header) error {
 	f.expect("duration", f.u32(), 0)
 	f.expect("rate", f.u32(), 0x00010000)
 	f.expect("volume", f.u16(), 0x0100)
-	f.skip(10)
+	f.zeros(10)
 	readMatrix(&f)
-	f.skip(24)
+	f.zeros(24)
 	f.expect("next track id", f.u32(), trackID+1)
 	return f.done()
 }
@@ -140,11 +140,11 @@ func readTkhd(b []byte, _ *Header) error {
 	f := fields{b: b}
 	readTimes(&f, 3)
 	f.expect("track id", f.u32(), trackID)
-	f.skip(4)
+	f.zeros(4)
 	f.expect("duration", f.u32(), 0)
-	f.skip(12)
+	f.zeros(12)
 	f.expect("volume", f.u16(), 0x0100)
-	f.skip(2)
+	f.zeros(2)
 	readMatrix(&f)
 	f.expect("width", f.u32(), 0)
 	f.expect("height", f.u32(), 0)
@@ -160,8 +160,7 @@ func readEdts(b []byte, h *Header) error {
 		return err
 	}
 	f := fields{b: edts["elst"].body}
-	version, _ := f.full()
-	f.expect("version", version, 0)
+	f.plain()
 	f.expect("entries", f.u32(), 1)
 	f.expect("segment duration", f.u32(), 0)
 	h.Priming = f.u32()
@@ -174,12 +173,12 @@ func readEdts(b []byte, h *Header) error {
 
 func readHdlr(b []byte, _ *Header) error {
 	f := fields{b: b}
-	f.full()
-	f.skip(4)
+	f.plain()
+	f.zeros(4)
 	if kind := f.text(4); f.err == nil && kind != "soun" {
 		return fmt.Errorf("handler is %q", kind)
 	}
-	f.skip(12)
+	f.zeros(12)
 	if f.err == nil && (len(f.b) == 0 || f.b[len(f.b)-1] != 0) {
 		return errors.New("the name does not end in NUL")
 	}
@@ -192,9 +191,9 @@ func readMinf(b []byte, h *Header) error {
 		return err
 	}
 	smhd := fields{b: minf["smhd"].body}
-	smhd.full()
+	smhd.plain()
 	smhd.expect("balance", smhd.u16(), 0)
-	smhd.skip(2)
+	smhd.zeros(2)
 	if err := smhd.done(); err != nil {
 		return fmt.Errorf("smhd: %w", err)
 	}
@@ -232,7 +231,7 @@ func readStbl(b []byte, h *Header) error {
 		}
 	}
 	f := fields{b: stbl["stsd"].body}
-	f.full()
+	f.plain()
 	f.expect("sample entries", f.u32(), 1)
 	if f.err != nil {
 		return fmt.Errorf("stsd: %w", f.err)
@@ -249,12 +248,12 @@ func readStbl(b []byte, h *Header) error {
 
 func readEntry(entry box, h *Header) error {
 	f := fields{b: entry.body}
-	f.skip(6)
+	f.zeros(6)
 	f.expect("data reference", f.u16(), 1)
-	f.skip(8)
+	f.zeros(8)
 	h.Channels = int(f.u16())
 	depth := int(f.u16())
-	f.skip(4)
+	f.zeros(4)
 	rate := f.u32()
 	f.expect("rate of the sample entry", rate, int64(entryRate(h.SampleRate))<<16)
 	if f.err != nil {
@@ -275,11 +274,14 @@ func readEsds(b []byte, depth int, h *Header) error {
 		return fmt.Errorf("mp4a: %w", err)
 	}
 	f := fields{b: kids["esds"].body}
-	f.full()
-	descriptor(&f, 3)
+	f.plain()
+	size := descriptor(&f, 3)
+	f.expect("ES size", int64(size), int64(len(f.b)))
 	f.expect("ES id", f.u16(), 0)
 	f.expect("ES flags", f.u8(), 0)
-	descriptor(&f, 4)
+	const slConfig = 3 // bytes of the descriptor that follows
+	size = descriptor(&f, 4)
+	f.expect("decoder config size", int64(size+slConfig), int64(len(f.b)))
 	f.expect("object type", f.u8(), 0x40)
 	f.expect("stream type", f.u8(), 0x15)
 	h.BufferSize = int(f.u8()<<16 | f.u16())
@@ -319,9 +321,7 @@ func readDfLa(b []byte, depth int, h *Header) error {
 		return fmt.Errorf("fLaC: %w", err)
 	}
 	f := fields{b: kids["dfLa"].body}
-	version, flags := f.full()
-	f.expect("version", version, 0)
-	f.expect("flags", flags, 0)
+	f.plain()
 	f.expect("block header", f.u32(), 0x80<<24|streamInfoSize)
 	if f.err == nil && len(f.b) != streamInfoSize {
 		f.err = fmt.Errorf("STREAMINFO has %d bytes", len(f.b))

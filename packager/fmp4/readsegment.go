@@ -47,7 +47,7 @@ func readMoof(moof box, data []byte, codec melodyud.Codec) (Segment, error) {
 	}
 	var s Segment
 	mfhd := fields{b: kids["mfhd"].body}
-	mfhd.full()
+	mfhd.plain()
 	s.Number = int(mfhd.u32())
 	if err := mfhd.done(); err != nil {
 		return s, fmt.Errorf("mfhd: %w", err)
@@ -56,8 +56,9 @@ func readMoof(moof box, data []byte, codec melodyud.Codec) (Segment, error) {
 		return s, fmt.Errorf("tfhd: %w", err)
 	}
 	tfdt := fields{b: traf["tfdt"].body}
-	version, _ := tfdt.full()
+	version, flags := tfdt.full()
 	tfdt.expect("version", version, 1)
+	tfdt.expect("flags", flags, 0)
 	s.DecodeTime = tfdt.u64()
 	if err := tfdt.done(); err != nil {
 		return s, fmt.Errorf("tfdt: %w", err)
@@ -140,14 +141,12 @@ func ReadIndex(b []byte) (rate int, refs []Reference, err error) {
 		return 0, nil, fmt.Errorf("index: %w", err)
 	}
 	f := fields{b: top["sidx"].body}
-	version, flags := f.full()
-	f.expect("version", version, 0)
-	f.expect("flags", flags, 0)
+	f.plain()
 	f.expect("reference id", f.u32(), trackID)
 	rate = int(f.u32())
 	f.expect("earliest presentation time", f.u32(), 0)
 	f.expect("first offset", f.u32(), 0)
-	f.skip(2)
+	f.zeros(2)
 	count := f.u16()
 	f.expect("bytes of references", int64(len(f.b)), 12*count)
 	for f.err == nil && len(f.b) > 0 {

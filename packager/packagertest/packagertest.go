@@ -142,7 +142,8 @@ func StreamInfo(s media.Stream, samples int64, md5 string) []byte {
 	return append(b, sum...)
 }
 
-// Packets are made-up packets of a stream that presents e.Samples, and stray more.
+// Packets are made-up packets of a stream that presents e.Samples, and of AAC
+// stray more.
 func Packets(s media.Stream, e media.Ending, stray int, seed uint64) []media.Packet {
 	random := rand.New(rand.NewPCG(seed, uint64(e.Samples)))
 	frame := int64(s.FrameSize)
@@ -153,6 +154,9 @@ func Packets(s media.Stream, e media.Ending, stray int, seed uint64) []media.Pac
 			n = min(n, left)
 		}
 		out = append(out, media.Packet{Data: payload(s, len(out), random), Samples: int(n)})
+	}
+	if s.Codec == melodyud.CodecFLAC {
+		stray = 0
 	}
 	for range stray {
 		out = append(out, media.Packet{Data: payload(s, len(out), random), Samples: s.FrameSize})
