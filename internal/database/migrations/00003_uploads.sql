@@ -5,7 +5,7 @@ CREATE TABLE uploads (
 	id        TEXT   PRIMARY KEY,
 	owner     TEXT   NOT NULL,
 	track     TEXT   NOT NULL, -- reserved at creation
-	state     TEXT   NOT NULL, -- open, complete, received, failed, expired, ended
+	state     TEXT   NOT NULL, -- open, complete, received, refused, expired, ended
 	length    BIGINT NOT NULL, -- -1 while not declared
 	progress  BIGINT NOT NULL, -- durable bytes: the Upload-Offset
 	hash      TEXT   NOT NULL, -- SHA-256 state over them, base64
@@ -19,12 +19,12 @@ CREATE TABLE uploads (
 	reason    TEXT   NOT NULL DEFAULT '',
 	version   BIGINT NOT NULL,
 	attempt   BIGINT NOT NULL DEFAULT 0, -- tries to hand it over
-	due       BIGINT NOT NULL,           -- next look by the janitor
+	due       BIGINT NOT NULL,           -- next look by the janitor; expiry while open
 	created   BIGINT NOT NULL,
 	updated   BIGINT NOT NULL
 );
 CREATE INDEX uploads_by_owner ON uploads (owner, state);
-CREATE INDEX uploads_by_due ON uploads (state, due);
+CREATE INDEX uploads_by_due ON uploads (due);
 
 -- The objects that hold an upload's bytes, without gaps.
 CREATE TABLE upload_parts (

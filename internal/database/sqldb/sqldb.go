@@ -11,13 +11,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/database"
+	"github.com/melodyud/melodyud/internal/database/pause"
 )
 
 const (
@@ -106,12 +106,13 @@ func (d *DB) QueryRow(ctx context.Context, query string, args []any, dest ...any
 // InTx runs f in a serializable transaction, again if it lost against another.
 func (d *DB) InTx(ctx context.Context, f func(tx database.Tx) error) error {
 	var err error
+	between := pause.Growing{First: firstPause, Longest: longPause}
 	for n := range attempts {
 		if err = d.once(ctx, f); err == nil || !d.again(err, n) {
 			return d.translate(ctx, err)
 		}
-		if pause(ctx, n) != nil {
-			return d.translate(ctx, context.Cause(ctx))
+		if !between.Wait(ctx) {
+			return d.translate(ctx, ctx.Err())
 		}
 	}
 	return fmt.Errorf("%w: transaction lost %d times against others: %w", melodyud.ErrUnavailable, attempts, err)
@@ -210,17 +211,4 @@ func reads(query string) bool {
 	word, _, _ := strings.Cut(strings.TrimSpace(query)+" ", " ")
 	word, _, _ = strings.Cut(strings.ReplaceAll(word, "\t", "\n"), "\n")
 	return strings.EqualFold(word, "SELECT")
-}
-
-// pause sleeps longer at each attempt, with full jitter so that rivals part.
-func pause(ctx context.Context, attempt int) error {
-	longest := min(firstPause<<min(attempt, 10), longPause)
-	t := time.NewTimer(time.Millisecond + rand.N(longest))
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
