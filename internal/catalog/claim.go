@@ -210,7 +210,7 @@ func (s *Service) settled(ctx context.Context, tx database.Tx, id melodyud.Track
 func (s *Service) Refuse(ctx context.Context, c melodyud.Claim, refusal *melodyud.Refusal) error {
 	return s.fenced(ctx, c, func(tx database.Tx, w work) error {
 		err := s.set(ctx, tx, w.track, `state = ?, stage = ?, percent = 100, refusal_code = ?, refusal_text = ?`,
-			string(melodyud.StateRefused), string(melodyud.StageDone), refusal.Code, refusal.Text)
+			string(melodyud.StateRefused), string(melodyud.StageDone), keepable(refusal.Code), keepable(refusal.Text))
 		if err != nil {
 			return err
 		}

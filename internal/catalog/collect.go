@@ -18,7 +18,9 @@ func (s *Service) Collect(ctx context.Context, c melodyud.Claim) (melodyud.Lefto
 	sha := c.Track.Master.SHA256
 	err := s.fenced(ctx, c, func(tx database.Tx, w work) error {
 		left = melodyud.Leftovers{}
-		err := column(ctx, tx, `SELECT id FROM releases WHERE track = ?`, string(w.track), &left.Releases)
+		// A publisher that died may have stored the manifest of the release it had reserved.
+		err := column(ctx, tx, `SELECT id FROM releases WHERE track = ? UNION
+			SELECT next_release FROM tracks WHERE id = ? AND next_release <> ''`, &left.Releases, string(w.track), string(w.track))
 		if err != nil {
 			return err
 		}
@@ -29,7 +31,7 @@ func (s *Service) Collect(ctx context.Context, c melodyud.Claim) (melodyud.Lefto
 			return err
 		}
 		left.Masters = []string{sha}
-		if err := column(ctx, tx, `SELECT render_hash FROM renders WHERE master_sha256 = ?`, sha, &left.RenderHashes); err != nil {
+		if err := column(ctx, tx, `SELECT render_hash FROM renders WHERE master_sha256 = ?`, &left.RenderHashes, sha); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO collecting (master_sha256, track) VALUES (?, ?)
@@ -56,8 +58,8 @@ func (s *Service) Collected(ctx context.Context, c melodyud.Claim, left melodyud
 }
 
 // column appends a query's only column to out.
-func column[T ~string](ctx context.Context, q database.Querier, query, arg string, out *[]T) error {
-	return each(ctx, q, query, []any{arg}, func(rows *sql.Rows) error {
+func column[T ~string](ctx context.Context, q database.Querier, query string, out *[]T, args ...any) error {
+	return each(ctx, q, query, args, func(rows *sql.Rows) error {
 		var v T
 		err := rows.Scan(&v)
 		*out = append(*out, v)

@@ -46,9 +46,12 @@ func clip(s string) string {
 	return strings.TrimSpace(s[:end])
 }
 
-// reasonOf writes an error so that every database can keep it.
-func reasonOf(err error) string {
-	s := strings.ReplaceAll(strings.ToValidUTF8(err.Error(), "\uFFFD"), "\x00", "")
+// reasonOf writes an error as keepable text.
+func reasonOf(err error) string { return keepable(err.Error()) }
+
+// keepable makes s a text that every database takes, of bounded length.
+func keepable(s string) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 	if len(s) > maxReason {
 		s = strings.ToValidUTF8(s[:maxReason], "") + "…"
 	}

@@ -17,10 +17,10 @@ type (
 		FileName string           `json:"file_name,omitempty" example:"morning-light.flac" doc:"As the creator's machine called it; only for the owner."`
 		Created  time.Time        `json:"created"`
 		Updated  time.Time        `json:"updated"`
-		Master   *master      `json:"master,omitempty" doc:"The file as it was sent; only for the owner."`
-		Progress *progress    `json:"progress,omitempty" doc:"How far the work has come; only for the owner."`
-		Refusal  *refusal     `json:"refusal,omitempty" doc:"Why the file was not accepted, and what to do."`
-		Release  *release     `json:"release,omitempty" doc:"What listeners hear; absent until published."`
+		Master   *master          `json:"master,omitempty" doc:"The file as it was sent; only for the owner."`
+		Progress *progress        `json:"progress,omitempty" doc:"How far the work has come; only for the owner."`
+		Refusal  *refusal         `json:"refusal,omitempty" doc:"Why the file was not accepted, and what to do."`
+		Release  *release         `json:"release,omitempty" doc:"What listeners hear; absent until published."`
 		Cover    bool             `json:"cover" doc:"Whether there is a picture at /v1/tracks/{id}/cover."`
 	}
 	master struct {

@@ -1,0 +1,120 @@
+package workers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/fault"
+	"github.com/melodyud/melodyud/internal/media"
+	"github.com/melodyud/melodyud/packager"
+	"github.com/melodyud/melodyud/transcode"
+)
+
+// renderer is the sound engine.
+type renderer interface {
+	Version() string
+	Probe(ctx context.Context, f *os.File) (transcode.Facts, error)
+	Render(ctx context.Context, f *os.File, job transcode.Job) (transcode.Report, error)
+}
+
+// RenderHash names the folder media/<hash>/ of a master rendered with this engine
+// and ladder: 32 hexadecimal digits. What would make other bytes makes another
+// name.
+func RenderHash(engine interface{ Version() string }, masterSHA256 string, ladder melodyud.Ladder) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%s\n%d\n",
+		masterSHA256, ladder, engine.Version(), packager.Version, melodyud.ManifestVersion))
+	return hex.EncodeToString(sum[:16])
+}
+
+// Rendered is what RenderFile has made and found out.
+type Rendered struct {
+	Manifest melodyud.Manifest
+	Tags     melodyud.Tags
+	HasCover bool
+	Warnings []string // about what was odd in the file but did no harm
+}
+
+// RenderFile renders src into dir, which it makes: one track file for each rung,
+// playlists, features.json, waveform.dat, the cover picture if there is one, and
+// manifest.json. The same master, engine and ladder give the same bytes.
+// masterSHA256 is src's, in hexadecimal. progress, if not nil, hears the fraction
+// done from one goroutine. What is wrong with the file is a *melodyud.Refusal.
+func RenderFile(ctx context.Context, engine renderer, src *os.File, masterSHA256, dir string,
+	ladder melodyud.Ladder, progress func(fraction float64),
+) (Rendered, error) {
+	facts, err := probe(ctx, engine, src)
+	if err != nil {
+		return Rendered{}, err
+	}
+	if err := fault.Point("render.validated"); err != nil {
+		return Rendered{}, err
+	}
+	return renderFile(ctx, engine, src, facts, masterSHA256, dir, ladder, progress)
+}
+
+func probe(ctx context.Context, engine renderer, src *os.File) (transcode.Facts, error) {
+	if _, err := src.Seek(0, io.SeekStart); err != nil {
+		return transcode.Facts{}, fmt.Errorf("rewind master: %w", err)
+	}
+	return engine.Probe(ctx, src)
+}
+
+func renderFile(ctx context.Context, engine renderer, src *os.File, facts transcode.Facts, masterSHA256, dir string,
+	ladder melodyud.Ladder, progress func(fraction float64),
+) (out Rendered, err error) {
+	if _, err := src.Seek(0, io.SeekStart); err != nil {
+		return Rendered{}, fmt.Errorf("rewind master: %w", err)
+	}
+	pack, err := packager.Create(dir, media.NewGrid(facts.SampleRate))
+	if err != nil {
+		return Rendered{}, onDisk(err)
+	}
+	defer func() { err = onDisk(errors.Join(err, pack.Close())) }()
+	report, err := engine.Render(ctx, src, transcode.Job{Ladder: ladder, Open: pack.Open, Progress: progress})
+	if err != nil {
+		return Rendered{}, err
+	}
+	out = Rendered{Tags: report.Tags, Warnings: report.Warnings}
+	if out.HasCover, err = writeExtras(dir, report); err != nil {
+		return Rendered{}, err
+	}
+	out.Manifest, err = pack.Seal(packager.Meta{
+		RenderHash: RenderHash(engine, masterSHA256, ladder), MasterSHA256: masterSHA256,
+		Source: report.Source, Loudness: report.Loudness, SampleRate: report.SampleRate, Samples: report.Samples,
+	})
+	return out, err
+}
+
+const (
+	featuresFile = "features.json"
+	waveformFile = "waveform.dat"
+)
+
+// coverFiles are the names a cover may have, by its type.
+var coverFiles = map[string]string{"image/jpeg": "cover-0.jpg", "image/png": "cover-0.png"}
+
+// writeExtras writes what lies beside the package's own files.
+func writeExtras(dir string, r transcode.Report) (hasCover bool, err error) {
+	features, err := json.MarshalIndent(r.Features, "", " ")
+	if err != nil {
+		return false, fmt.Errorf("encode features: %w", err)
+	}
+	files := map[string][]byte{featuresFile: append(features, '\n'), waveformFile: r.Waveform}
+	if name, ok := coverFiles[r.Cover.MIME]; ok && len(r.Cover.Data) > 0 {
+		files[name], hasCover = r.Cover.Data, true
+	}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			return false, fmt.Errorf("write %s: %w", name, err)
+		}
+	}
+	return hasCover, nil
+}
