@@ -22,7 +22,8 @@ type Info struct {
 // ErrUnavailable, a full one ErrUnavailable too. Safe for concurrent use.
 //
 // Keys are 1 to 200 bytes of [A-Za-z0-9._/-], without empty, "." or ".."
-// components (CheckKey).
+// components (CheckKey). No object's key may be a directory of another's, as a/b is of
+// a/b/c: some stores refuse the second as ErrInvalid, others do not list it.
 type Store interface {
 	// Put stores r under key and returns once the object is durable. size is the
 	// number of bytes, or -1 when unknown; a reader that gives another number or

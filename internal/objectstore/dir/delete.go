@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"path"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/melodyud/melodyud/internal/objectstore"
 )
 
@@ -57,6 +59,17 @@ func (s *Store) prune(dir string) string {
 }
 
 func (s *Store) empties(dir string) bool {
-	err := s.root.Remove(dir)
+	err := s.rmdir(dir)
 	return err == nil || errors.Is(err, fs.ErrNotExist)
+}
+
+// rmdir removes an empty directory and never a file: Root.Remove would take an
+// object that has just been put at this name.
+func (s *Store) rmdir(dir string) error {
+	parent, err := s.root.Open(path.Dir(dir))
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	return unix.Unlinkat(int(parent.Fd()), path.Base(dir), unix.AT_REMOVEDIR)
 }

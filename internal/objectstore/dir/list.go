@@ -87,7 +87,7 @@ func (s *Store) page(dir, rest, after string) ([]string, error) {
 				best.add(name)
 			}
 		}
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) || errors.Is(absent(err), fs.ErrNotExist) {
 			return best.sorted(), nil
 		}
 		if err != nil {
