@@ -3,6 +3,7 @@ package eventlog
 import (
 	"encoding/json"
 	"fmt"
+	"unicode/utf8"
 
 	melodyud "github.com/melodyud/melodyud"
 )
@@ -34,7 +35,7 @@ func checkEvent(e *melodyud.Event) error {
 		return fmt.Errorf("%w: an event needs an id and a type (CE-1)", melodyud.ErrInvalid)
 	case len(e.Data) > MaxEventBytes:
 		return fmt.Errorf("%w: event %s has %d bytes of data, the limit is %d", melodyud.ErrTooLarge, e.ID, len(e.Data), MaxEventBytes)
-	case len(e.Data) > 0 && !json.Valid(e.Data):
+	case len(e.Data) > 0 && !(json.Valid(e.Data) && utf8.Valid(e.Data)):
 		return fmt.Errorf("%w: the data of event %s is not JSON", melodyud.ErrInvalid, e.ID)
 	}
 	return nil

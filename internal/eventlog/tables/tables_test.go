@@ -1,0 +1,198 @@
+package tables_test
+
+import (
+	"context"
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/database"
+	"github.com/melodyud/melodyud/internal/database/databasetest"
+	"github.com/melodyud/melodyud/internal/database/postgres"
+	"github.com/melodyud/melodyud/internal/database/sqlite"
+	"github.com/melodyud/melodyud/internal/eventlog"
+	"github.com/melodyud/melodyud/internal/eventlog/eventlogtest"
+	"github.com/melodyud/melodyud/internal/eventlog/tables"
+	"github.com/melodyud/melodyud/internal/realtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestTablesInSQLiteKeepTheContract(t *testing.T) {
+	t.Parallel()
+	eventlogtest.Run(t, func(t *testing.T) func() eventlog.Log {
+		db := databasetest.Open(t)
+		return func() eventlog.Log { return tables.New(db) }
+	})
+}
+
+func TestTablesInPostgresKeepTheContract(t *testing.T) {
+	t.Parallel()
+	eventlogtest.Run(t, func(t *testing.T) func() eventlog.Log {
+		url := realtest.Postgres(t)
+		return func() eventlog.Log { return tables.New(openPostgres(t, url)) }
+	})
+}
+
+func openPostgres(t *testing.T, url string) database.DB {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func event(n int) melodyud.Event {
+	return melodyud.NewEvent(time.Now(), "com.melodyud.test.v1", "s", n)
+}
+
+func series(n int) []melodyud.Event {
+	events := make([]melodyud.Event, n)
+	for i := range events {
+		events[i] = event(i)
+	}
+	return events
+}
+
+// take consumes until n events came and returns the sizes of the batches.
+func take(t *testing.T, l eventlog.Log, n int) (sizes []int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	left := n
+	err := l.Consume(ctx, "topic", "group", func(_ context.Context, events []melodyud.Event) error {
+		sizes = append(sizes, len(events))
+		if left -= len(events); left <= 0 {
+			cancel()
+		}
+		return nil
+	})
+	if err != nil || left != 0 {
+		t.Fatalf("%d of %d events did not come: %v", left, n, err)
+	}
+	return sizes
+}
+
+func TestABatchIsBoundedInNumberAndBytes(t *testing.T) {
+	t.Parallel()
+	l := tables.New(databasetest.Open(t))
+	if err := l.Append(t.Context(), "topic", series(450)...); err != nil {
+		t.Fatal(err)
+	}
+	if sizes := take(t, l, 450); len(sizes) != 3 || sizes[0] != 200 {
+		t.Errorf("got batches of %v", sizes)
+	}
+	large := series(20)
+	for i := range large {
+		large[i].Data = json.RawMessage(`"` + strings.Repeat("x", eventlog.MaxEventBytes-2) + `"`)
+	}
+	if err := l.Append(t.Context(), "topic", large...); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range take(t, l, 20) {
+		if n > 5 {
+			t.Errorf("%d events of %d bytes in one batch", n, eventlog.MaxEventBytes)
+		}
+	}
+}
+
+func TestTheLogSurvivesAReopening(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "melodyud.db")
+	for round := range 3 {
+		db, err := sqlite.Open(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := tables.New(db)
+		if err := l.Append(t.Context(), "topic", series(10)...); err != nil {
+			t.Fatal(err)
+		}
+		if sizes := take(t, l, 10); len(sizes) != 1 {
+			t.Errorf("round %d: got batches of %v", round, sizes)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A consumer that was thought dead while it worked must not record a position:
+// the one that took over may be elsewhere.
+func TestAConsumerThatLostItsLeaseDoesNotRecord(t *testing.T) {
+	t.Parallel()
+	db := databasetest.Open(t)
+	l := tables.New(db)
+	if err := l.Append(t.Context(), "topic", series(3)...); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err := l.Consume(ctx, "topic", "group", func(context.Context, []melodyud.Event) error {
+		defer cancel()
+		_, err := db.Exec(t.Context(), "UPDATE leases SET holder = 'successor'")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(t.Context(), "DELETE FROM leases"); err != nil {
+		t.Fatal(err)
+	}
+	take(t, l, 3)
+}
+
+func TestAConsumerOfADeadProcessIsReplaced(t *testing.T) {
+	t.Parallel()
+	db := databasetest.Open(t)
+	if _, err := db.Exec(t.Context(), "INSERT INTO leases (name, holder, beat) VALUES ('eventlog/topic/group', 'dead', 7)"); err != nil {
+		t.Fatal(err)
+	}
+	l, err := tables.Open(tables.Config{DB: db, Term: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Append(t.Context(), "topic", event(1)); err != nil {
+		t.Fatal(err)
+	}
+	take(t, l, 1)
+}
+
+// faults.md B11: consumers wait for the server and go on where they were.
+func TestAConsumerOutlivesARestartOfTheServer(t *testing.T) {
+	t.Parallel()
+	server := realtest.StartPostgres(t)
+	l := tables.New(openPostgres(t, server.URL))
+	if err := l.Append(t.Context(), "topic", series(2)...); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	restart := func() { server.Kill(); server.Start() }
+	var got []melodyud.Event
+	err := l.Consume(ctx, "topic", "group", func(ctx context.Context, events []melodyud.Event) error {
+		if got = append(got, events...); len(got) >= 4 {
+			cancel()
+			return nil
+		}
+		restart()
+		return l.Append(ctx, "topic", series(2)...)
+	})
+	if err != nil || len(got) != 4 {
+		t.Errorf("got %d events and %v, want 4", len(got), err)
+	}
+}
+
+func TestALogNeedsADatabase(t *testing.T) {
+	t.Parallel()
+	if _, err := tables.Open(tables.Config{}); err == nil {
+		t.Error("want an error")
+	}
+}
