@@ -83,10 +83,10 @@ func (r *Resampler) design(ratio float64) {
 // add up to one, so that every phase has the same gain at 0 Hz.
 func sincRow(fraction float64, half int, cutoff, attenuation float64) []float32 {
 	beta := 0.1102 * (attenuation - 8.7)
-	row, sum := make([]float64, 2*half), 0.0
+	row, sum, top := make([]float64, 2*half), 0.0, bessel0(beta)
 	for j := range row {
 		t := fraction + float64(half-1-j)
-		row[j] = 2 * cutoff * sinc(2*cutoff*t) * kaiser(t/float64(half), beta)
+		row[j] = 2 * cutoff * sinc(2*cutoff*t) * kaiser(t/float64(half), beta) / top
 		sum += row[j]
 	}
 	out := make([]float32, len(row))
@@ -103,17 +103,18 @@ func sinc(x float64) float64 {
 	return math.Sin(math.Pi*x) / (math.Pi * x)
 }
 
+// kaiser is Kaiser's window but for its constant factor.
 func kaiser(x, beta float64) float64 {
 	if x <= -1 || x >= 1 {
 		return 0
 	}
-	return bessel0(beta*math.Sqrt(1-x*x)) / bessel0(beta)
+	return bessel0(beta * math.Sqrt(1-x*x))
 }
 
 // bessel0 is the modified Bessel function of order zero.
 func bessel0(x float64) float64 {
 	sum, term := 1.0, 1.0
-	for k := 1.0; term > sum*1e-17; k++ {
+	for k := 1.0; term > sum*1e-16; k++ {
 		term *= x / (2 * k) * (x / (2 * k))
 		sum += term
 	}
