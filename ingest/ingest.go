@@ -1,0 +1,119 @@
+// Package ingest takes creators' bytes: resumable uploads that survive lost
+// connections, racing requests and crashed processes, on any number of processes
+// that share nothing but the database and the object store.
+//
+// Bytes are cut into parts. A part is first an object uploads/<upload>/…, put
+// durably, and only then acknowledged: one transaction moves the upload's row to
+// the new offset and adds the part's row, if nobody moved it meanwhile. So an
+// acknowledged byte is never lost, and of two requests that write at once one
+// loses whole. A complete upload is copied to masters/<sha256>, its hash
+// checked again, and handed to the catalog; Run repeats whatever a crash left
+// undone.
+//
+//	open --(all bytes)--> complete --(handed over)--> received
+//	  |                      '--(catalog says no)--> refused
+//	  |--(24 hours)--> expired
+//	  '--(DELETE)--> ended
+//
+// The state machine knows no protocol; tus.go speaks tus 1.0.0 on top of it.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/database"
+	"github.com/melodyud/melodyud/internal/objectstore"
+)
+
+// tracks takes over what has arrived whole.
+type tracks interface {
+	// Receive is idempotent by Receipt.Track. A Refusal ends the upload; any other
+	// error is tried again.
+	Receive(ctx context.Context, r melodyud.Receipt) (melodyud.Track, error)
+}
+
+// Config configures a Service.
+type Config struct {
+	DB      database.DB           // required
+	Store   objectstore.Store     // required
+	Tracks  tracks                // required
+	Logger  *slog.Logger          // default: discards
+	Metrics prometheus.Registerer // default: a private registry
+
+	MaxSize    int64 // bytes of one upload; default 2 GiB
+	MaxOpen    int   // unfinished uploads of one creator; default 100
+	MaxWriters int   // request bodies read at once, each with up to one part in memory; default 32
+	PartSize   int   // bytes of one part; default 8 MiB
+
+	TTL         time.Duration // an unfinished upload expires so long after its last byte; default 24 h
+	Remember    time.Duration // finished and expired uploads are known for; default 30 days
+	ReadTimeout time.Duration // the longest silence of a client in mid-body; default 30 s
+	Sweep       time.Duration // how often Run looks for work; default 5 s
+	// InlineSize is the largest upload, in bytes, that is handed over within its last
+	// request; larger ones are left to Run. Default 64 MiB.
+	InlineSize int64
+	Now        func() time.Time // default time.Now
+}
+
+// Service is the upload state machine. Safe for concurrent use.
+type Service struct {
+	config  Config
+	writers *writers
+	buffers *buffers
+	metrics *metrics
+	nudge   chan struct{}
+}
+
+// New returns a service. Nothing happens by itself until Run.
+func New(c Config) (*Service, error) {
+	if c.DB == nil || c.Store == nil || c.Tracks == nil {
+		return nil, errors.New("ingest: Config needs DB, Store and Tracks")
+	}
+	c = c.withDefaults()
+	if c.PartSize < 1 || c.MaxSize < 1 || c.MaxWriters < 1 || c.MaxOpen < 1 {
+		return nil, errors.New("ingest: sizes and limits must be positive")
+	}
+	m, err := newMetrics(c.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("register ingest metrics: %w", err)
+	}
+	return &Service{
+		config: c, metrics: m, writers: newWriters(c.MaxWriters), buffers: newBuffers(c.PartSize), nudge: make(chan struct{}, 1),
+	}, nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	setDefault(&c.MaxSize, 2<<30)
+	setDefault(&c.InlineSize, 64<<20)
+	setDefault(&c.MaxOpen, 100)
+	setDefault(&c.MaxWriters, 32)
+	setDefault(&c.PartSize, 8<<20)
+	setDefault(&c.TTL, 24*time.Hour)
+	setDefault(&c.Remember, 30*24*time.Hour)
+	setDefault(&c.ReadTimeout, 30*time.Second)
+	setDefault(&c.Sweep, 5*time.Second)
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
