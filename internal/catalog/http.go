@@ -41,9 +41,10 @@ type pageInput struct {
 	Cursor string `query:"cursor" maxLength:"64" doc:"The next of the page before; empty for the first page." example:"trk_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
 }
 
-type listInput struct {
-	pageInput
-	State string `query:"state" enum:"received,published,refused,withdrawn" doc:"Only tracks in this state."`
+type listInput struct { // huma does not see into embedded unexported structs
+	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"Most tracks in one answer."`
+	Cursor string `query:"cursor" maxLength:"64" doc:"The next of the page before; empty for the first page." example:"trk_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
+	State  string `query:"state" enum:"received,published,refused,withdrawn" doc:"Only tracks in this state."`
 }
 
 type trackPage struct {
@@ -62,7 +63,7 @@ type trackInput struct {
 func (i trackInput) id() melodyud.TrackID { return melodyud.TrackID(i.ID) }
 
 type renameInput struct {
-	trackInput
+	ID   string `path:"id" maxLength:"64" doc:"The track's id." example:"trk_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
 	Body struct {
 		_      struct{} `additionalProperties:"false"`
 		Title  *string  `json:"title,omitempty" maxLength:"2000" example:"Morning Light"`
@@ -93,8 +94,7 @@ func (s *Service) listTracks(ctx context.Context, in *listInput) (*pageOutput, e
 	if err != nil {
 		return nil, api.Fail(err)
 	}
-	page := in.page()
-	page.State = melodyud.State(in.State)
+	page := Page{Limit: in.Limit, Cursor: melodyud.TrackID(in.Cursor), State: melodyud.State(in.State)}
 	return pageOf(true)(s.List(ctx, who, page))
 }
 
@@ -102,11 +102,7 @@ func (s *Service) listCatalog(ctx context.Context, in *pageInput) (*pageOutput, 
 	if _, err := listener(ctx); err != nil {
 		return nil, api.Fail(err)
 	}
-	return pageOf(false)(s.Published(ctx, in.page()))
-}
-
-func (i pageInput) page() Page {
-	return Page{Limit: i.Limit, Cursor: melodyud.TrackID(i.Cursor)}
+	return pageOf(false)(s.Published(ctx, Page{Limit: in.Limit, Cursor: melodyud.TrackID(in.Cursor)}))
 }
 
 func pageOf(owner bool) func(Tracks, error) (*pageOutput, error) {
@@ -138,7 +134,7 @@ func (s *Service) renameTrack(ctx context.Context, in *renameInput) (*trackOutpu
 	if err != nil {
 		return nil, api.Fail(err)
 	}
-	return answer(s.Rename(ctx, who, in.id(), Names{in.Body.Title, in.Body.Artist, in.Body.Album}))
+	return answer(s.Rename(ctx, who, melodyud.TrackID(in.ID), Names{in.Body.Title, in.Body.Artist, in.Body.Album}))
 }
 
 func (s *Service) withdrawTrack(ctx context.Context, in *trackInput) (*struct{}, error) {

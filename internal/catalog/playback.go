@@ -104,8 +104,8 @@ func (s *Service) play(who api.Principal, r *row) (playback, error) {
 }
 
 type assetInput struct {
-	trackInput
-	IfNoneMatch string `header:"If-None-Match"`
+	ID          string `path:"id" maxLength:"64" doc:"The track's id." example:"trk_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
+	IfNoneMatch string `header:"If-None-Match" maxLength:"200" doc:"The ETag of what the client has."`
 }
 
 // asset is an object beside the manifest that is shown through the API.
@@ -129,7 +129,7 @@ func (s *Service) asset(ctx context.Context, in *assetInput, candidates ...asset
 	if err != nil {
 		return nil, api.Fail(err)
 	}
-	r, err := s.audible(ctx, who, in.id())
+	r, err := s.audible(ctx, who, melodyud.TrackID(in.ID))
 	if err != nil {
 		return nil, api.Fail(err)
 	}

@@ -1,0 +1,363 @@
+package catalog_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/catalog"
+	"github.com/melodyud/melodyud/internal/objectstore"
+	"github.com/melodyud/melodyud/internal/ticket"
+)
+
+// people signs in everybody by their name.
+type people []api.Principal
+
+func (all people) Authenticate(_ context.Context, secret string) (api.Principal, error) {
+	for _, p := range all {
+		if p.Name == secret {
+			return p, nil
+		}
+	}
+	return api.Principal{}, melodyud.ErrUnauthenticated
+}
+
+// serve starts the API over the catalog, and its Run.
+func (w *world) serve() *httptest.Server {
+	w.t.Helper()
+	router, err := api.NewRouter(api.Config{Auth: people{nora, emil, lisa, paul, olga}})
+	w.must(err)
+	w.Register(router)
+	server := httptest.NewServer(router.Handler())
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	w.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Errorf("run: %v", err)
+		}
+		server.Close() // returns only once every stream has ended
+	})
+	return server
+}
+
+func (w *world) do(server *httptest.Server, who, method, path, body string, header ...string) (int, string, http.Header) {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), method, server.URL+path, strings.NewReader(body))
+	w.must(err)
+	if who != "" {
+		req.Header.Set("Authorization", "Bearer "+who)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	res, err := server.Client().Do(req)
+	w.must(err)
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	w.must(err)
+	return res.StatusCode, string(raw), res.Header
+}
+
+// TestTheAuthorizationMatrix holds every operation against every actor and every
+// kind of track (faults.md section 9: another's track is the same as a missing one).
+func TestTheAuthorizationMatrix(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	pending := w.receive(nora).ID
+	gone := w.receive(nora).ID
+	published := w.publish(w.receive(nora).ID).ID
+	w.putAssets()
+	server := w.serve()
+	missing := melodyud.NewTrackID(w.clock.Now())
+	actors := []string{"", "Nora", "Emil", "Lisa", "Olga"} // nobody, owner, creator, listener, operator
+	for _, row := range []struct {
+		method, path, body string
+		want               [5]int
+	}{
+		{"GET", "/v1/tracks", "", [5]int{401, 200, 200, 403, 403}},
+		{"GET", "/v1/catalog", "", [5]int{401, 200, 200, 200, 200}},
+		{"GET", "/v1/tracks/{pending}", "", [5]int{401, 200, 404, 403, 200}},
+		{"GET", "/v1/tracks/{published}", "", [5]int{401, 200, 404, 403, 200}},
+		{"GET", "/v1/tracks/{missing}", "", [5]int{401, 404, 404, 403, 404}},
+		{"GET", "/v1/tracks/..%2f..%2fetc", "", [5]int{401, 404, 404, 403, 404}},
+		{"PATCH", "/v1/tracks/{pending}", `{"album":"A"}`, [5]int{401, 200, 404, 403, 403}},
+		{"PATCH", "/v1/tracks/{missing}", `{"album":"A"}`, [5]int{401, 404, 404, 403, 403}},
+		{"POST", "/v1/tracks/{published}/playback", "", [5]int{401, 200, 404, 200, 200}},
+		{"POST", "/v1/tracks/{pending}/playback", "", [5]int{401, 409, 404, 404, 409}},
+		{"POST", "/v1/tracks/{missing}/playback", "", [5]int{401, 404, 404, 404, 404}},
+		{"GET", "/v1/tracks/{published}/cover", "", [5]int{401, 200, 404, 200, 200}},
+		{"GET", "/v1/tracks/{pending}/cover", "", [5]int{401, 409, 404, 404, 409}},
+		{"GET", "/v1/tracks/{published}/waveform", "", [5]int{401, 200, 404, 200, 200}},
+		{"GET", "/v1/tracks/{missing}/waveform", "", [5]int{401, 404, 404, 404, 404}},
+		{"GET", "/v1/tracks/{published}/events", "", [5]int{401, 200, 404, 403, 200}},
+		{"GET", "/v1/tracks/{missing}/events", "", [5]int{401, 404, 404, 403, 404}},
+		{"DELETE", "/v1/tracks/{missing}", "", [5]int{401, 404, 404, 403, 403}},
+		{"DELETE", "/v1/tracks/{gone}", "", [5]int{401, 204, 404, 403, 403}},
+	} {
+		path := strings.NewReplacer("{pending}", string(pending), "{published}", string(published),
+			"{missing}", string(missing), "{gone}", string(gone)).Replace(row.path)
+		var others, none string
+		for i, who := range actors {
+			status, body, _ := w.do(server, who, row.method, path, row.body)
+			if status != row.want[i] {
+				t.Errorf("%s %s as %q: %d, want %d: %s", row.method, row.path, who, status, row.want[i], body)
+			}
+			if status == 404 && who == "Emil" {
+				others = body
+				_, none, _ = w.do(server, who, row.method, strings.Replace(path, string(published), string(missing), 1), row.body)
+			}
+		}
+		if others != none {
+			t.Errorf("%s %s: another's track answers %s, a missing one %s", row.method, row.path, others, none)
+		}
+	}
+}
+
+func (w *world) putAssets() {
+	w.t.Helper()
+	for name, content := range map[string]string{"cover-0.png": "\x89PNG picture", "waveform.dat": "wave"} {
+		_, err := w.store.Put(w.t.Context(), "media/"+renderHash+"/"+name, strings.NewReader(content), int64(len(content)), objectstore.PutOptions{})
+		w.must(err)
+	}
+}
+
+func TestATrackIsShownAsAgreed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	track := w.publish(w.receive(nora).ID)
+	server := w.serve()
+	_, body, _ := w.do(server, "Nora", "GET", "/v1/tracks/"+string(track.ID), "")
+	want := `{"id":"` + string(track.ID) + `","state":"published","title":"Morning Light","artist":"From the file","album":"",` +
+		`"file_name":"Morning Light.flac","created":"2026-05-01T12:00:00Z","updated":"2026-05-01T12:00:00Z",` +
+		`"master":{"sha256":"` + track.Master.SHA256 + `","size":9},"progress":{"stage":"done","percent":100,"attempt":1},` +
+		`"release":{"id":"` + string(track.Release.ID) + `","number":1,"duration_seconds":200,"published":"2026-05-01T12:00:00Z"},"cover":true}`
+	if got := strings.TrimSpace(body); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	_, body, _ = w.do(server, "Lisa", "GET", "/v1/catalog", "")
+	if strings.Contains(body, "sha256") || strings.Contains(body, "file_name") || !strings.Contains(body, string(track.ID)) {
+		t.Errorf("listeners see %s", body)
+	}
+}
+
+func TestATicketOutlivesItsTrackAndCoversOnlyIt(t *testing.T) { // TOK-4
+	t.Parallel()
+	w := newWorld(t, func(c *catalog.Config) { c.EdgeURL = "https://edge.example.org/" })
+	track := w.publish(w.receive(nora).ID)
+	server := w.serve()
+	for _, one := range []struct {
+		who  string
+		tier ticket.Tier
+		life time.Duration
+		hifi bool
+	}{
+		{"Lisa", ticket.Free, time.Hour + 200*time.Second, false},
+		{"Paul", ticket.Premium, 6*time.Hour + 200*time.Second, true},
+	} {
+		_, body, header := w.do(server, one.who, "POST", "/v1/tracks/"+string(track.ID)+"/playback", "")
+		var got struct {
+			URL, HiFi, Dash, Session string
+			Expires                  time.Time
+		}
+		body = strings.NewReplacer("hifi_url", "HiFi", "dash_url", "Dash").Replace(body)
+		w.must(json.Unmarshal([]byte(body), &got))
+		rest, ok := strings.CutPrefix(got.URL, "https://edge.example.org/p/")
+		signed, path, _ := strings.Cut(rest, "/")
+		if !ok || path != string(track.ID)+"/"+string(track.Release.ID)+"/index.m3u8" || (got.HiFi != "") != one.hifi || !strings.HasSuffix(got.Dash, "/manifest.mpd") {
+			t.Errorf("%s: %s", one.who, body)
+		}
+		claims, err := w.keys.Verify(signed, "/"+path, w.clock.Now())
+		w.must(err)
+		if claims.Tier != one.tier || claims.Session != got.Session || got.Session == "" || claims.Expires.Sub(w.clock.Now()) < one.life {
+			t.Errorf("%s: %+v", one.who, claims)
+		}
+		if _, err := w.keys.Verify(signed, "/"+string(melodyud.NewTrackID(w.clock.Now()))+"/x", w.clock.Now()); err == nil {
+			t.Error("the ticket covers another track")
+		}
+		if cc := header.Get("Cache-Control"); !strings.Contains(cc, "no-store") {
+			t.Errorf("Cache-Control %q", cc)
+		}
+	}
+}
+
+func TestCoverAndWaveformAreCachedPrivately(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := string(w.publish(w.receive(nora).ID).ID)
+	server := w.serve()
+	if status, _, _ := w.do(server, "Lisa", "GET", "/v1/tracks/"+id+"/cover", ""); status != 404 {
+		t.Errorf("no cover: %d", status)
+	}
+	w.putAssets()
+	for path, want := range map[string][2]string{
+		"cover": {"image/png", "\x89PNG picture"}, "waveform": {"application/octet-stream", "wave"},
+	} {
+		status, body, header := w.do(server, "Lisa", "GET", "/v1/tracks/"+id+"/"+path, "")
+		if status != 200 || body != want[1] || header.Get("Content-Type") != want[0] ||
+			!strings.HasPrefix(header.Get("Cache-Control"), "private") || header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %d %q %v", path, status, body, header)
+		}
+		status, body, _ = w.do(server, "Lisa", "GET", "/v1/tracks/"+id+"/"+path, "", "If-None-Match", header.Get("ETag"))
+		if status != 304 || body != "" {
+			t.Errorf("%s again: %d %q", path, status, body)
+		}
+	}
+}
+
+func TestBadPagesAreRefusedInWords(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	server := w.serve()
+	for query, want := range map[string]int{
+		"limit=0": 422, "limit=101": 422, "limit=x": 422, "state=lost": 422, "cursor=" + url.QueryEscape("' OR 1"): 400, "": 200,
+	} {
+		status, body, _ := w.do(server, "Nora", "GET", "/v1/tracks?"+query, "")
+		if status != want {
+			t.Errorf("%q: %d %s", query, status, body)
+		}
+	}
+	if _, body, _ := w.do(server, "Nora", "GET", "/v1/tracks", ""); strings.TrimSpace(body) != `{"tracks":[]}` {
+		t.Errorf("an empty list is %s", body)
+	}
+}
+
+// events reads a stream of events: one Track each.
+type events struct {
+	t    *testing.T
+	body io.ReadCloser
+	r    *bufio.Scanner
+}
+
+func (w *world) follow(server *httptest.Server, who, path string) *events {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), "GET", server.URL+path, nil)
+	w.must(err)
+	req.Header.Set("Authorization", "Bearer "+who)
+	res, err := server.Client().Do(req)
+	w.must(err)
+	w.t.Cleanup(func() { _ = res.Body.Close() })
+	if res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/event-stream" {
+		w.t.Fatalf("%s: %d %v", path, res.StatusCode, res.Header)
+	}
+	return &events{w.t, res.Body, bufio.NewScanner(res.Body)}
+}
+
+type shown struct {
+	ID    melodyud.TrackID
+	State melodyud.State
+	Title string
+}
+
+// next returns the next event; ok is false at the stream's end.
+func (e *events) next() (got shown, ok bool) {
+	e.t.Helper()
+	for e.r.Scan() {
+		if data, found := strings.CutPrefix(e.r.Text(), "data: "); found {
+			if err := json.Unmarshal([]byte(data), &got); err != nil {
+				e.t.Fatal(err)
+			}
+			return got, true
+		}
+	}
+	return got, false
+}
+
+// until reads on until an event fits.
+func (e *events) until(fits func(shown) bool) {
+	e.t.Helper()
+	for {
+		got, ok := e.next()
+		if !ok {
+			e.t.Fatal("the stream ended")
+		}
+		if fits(got) {
+			return
+		}
+	}
+}
+
+func TestOneTracksEventsEndWithItsFate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fastEvents)
+	track := w.receive(nora)
+	server := w.serve()
+	stream := w.follow(server, "Nora", "/v1/tracks/"+string(track.ID)+"/events")
+	if got, _ := stream.next(); got.State != melodyud.StateReceived {
+		t.Errorf("first %+v", got)
+	}
+	w.publish(track.ID)
+	stream.until(func(s shown) bool { return s.State == melodyud.StatePublished })
+	if got, ok := stream.next(); ok {
+		t.Errorf("after the end: %+v", got)
+	}
+}
+
+func TestEventsTellOfOnesOwnTracksOnlyAlsoWhenAnotherProcessChangesThem(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fastEvents)
+	mine, theirs := w.receive(nora), w.receive(emil)
+	server := w.serve()
+	stream := w.follow(server, "Nora", "/v1/events")
+	stream.until(func(s shown) bool { return s.ID == mine.ID })
+	other, err := catalog.New(catalog.Config{Database: w.db, Store: w.store, Bell: w.bell, Tickets: w.keys, Now: w.clock.Now})
+	w.must(err)
+	for _, title := range []string{"One", "Two"} {
+		_, err = other.Rename(t.Context(), emil, theirs.ID, catalog.Names{Title: &title})
+		w.must(err)
+		_, err = other.Rename(t.Context(), nora, mine.ID, catalog.Names{Title: &title})
+		w.must(err)
+		stream.until(func(s shown) bool {
+			if s.ID != mine.ID {
+				t.Errorf("told of %+v", s)
+			}
+			return s.Title == title
+		})
+	}
+}
+
+func TestEventStreamsAreBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fastEvents)
+	server := w.serve()
+	w.receive(nora)
+	for range 16 {
+		w.follow(server, "Nora", "/v1/events")
+	}
+	status, body, header := w.do(server, "Nora", "GET", "/v1/events", "")
+	if status != 429 || !strings.Contains(body, "events.limit") || header.Get("Retry-After") == "" {
+		t.Errorf("%d %s %v", status, body, header)
+	}
+	w.receive(emil)
+	w.follow(server, "Emil", "/v1/events")
+}
+
+func TestAnIdleStreamIsKeptAliveByComments(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fastEvents, func(c *catalog.Config) { c.EventHeartbeat = 5 * time.Millisecond })
+	server := w.serve()
+	stream := w.follow(server, "Nora", "/v1/events")
+	for beats := 0; beats < 3; {
+		if !stream.r.Scan() {
+			t.Fatal("the stream ended")
+		}
+		if strings.HasPrefix(stream.r.Text(), ":") {
+			beats++
+		}
+	}
+}
+
+func fastEvents(c *catalog.Config) { c.EventPoll = 10 * time.Millisecond }
