@@ -79,7 +79,7 @@ func TestFlippedBitsOfAnInitSegmentAreNoticed(t *testing.T) {
 		}
 	}
 	// The handler's name, the brand caac and the rates in esds are free.
-	if free := 8 + 4 + 11; unnoticed > free {
+	if free := 12 + 4 + 11; unnoticed > free {
 		t.Errorf("%d of %d changed bytes go unnoticed, only %d are free", unnoticed, len(p.init), free)
 	}
 }

@@ -64,7 +64,7 @@ func (t Track) trak(entry mp4.Box) *mp4.TrakBox {
 	mdhd := &mp4.MdhdBox{Timescale: uint32(t.SampleRate)}
 	mdhd.SetLanguage("und")
 	mdia.AddChild(mdhd)
-	mdia.AddChild(&mp4.HdlrBox{HandlerType: "soun", Name: "MelodyUD"})
+	mdia.AddChild(&mp4.HdlrBox{HandlerType: "soun", Name: "SoundHandler"})
 	mdia.AddChild(mediaInformation(entry))
 	trak.AddChild(mdia)
 	return trak
