@@ -15,20 +15,27 @@ import (
 	melodyud "github.com/melodyud/melodyud"
 )
 
-// Querier runs single statements; both DB and Tx are one.
+// Querier runs single statements; both DB and Tx are one. A text argument that is
+// not UTF-8 or has a NUL is ErrInvalid; a time must be given as Millis.
 type Querier interface {
 	// Exec returns the number of rows touched. A unique violation is ErrConflict.
 	Exec(ctx context.Context, query string, args ...any) (int64, error)
+	// Query returns rows, which must be closed before the next statement of the
+	// same transaction; their Err may be returned from InTx as it is.
 	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	// QueryRow scans one row into dest; no row is ErrNotFound.
 	QueryRow(ctx context.Context, query string, args []any, dest ...any) error
 }
 
-// Tx is one transaction. Facts given to Emit are written with it (the outbox) and
-// relayed to the event log only after it has committed.
+// Tx is one transaction. After a statement failed, with anything but ErrNotFound,
+// every further one fails and nothing is committed, whatever f returns. Facts
+// given to Emit are written with it (the outbox) and relayed to the event log
+// only after it has committed.
 type Tx interface {
 	Querier
-	// Emit records facts on a topic of the event log.
+	// Emit records facts on a topic of the event log. Facts of one subject keep the
+	// order in which they were committed if the transactions that emit them change
+	// the same row. An event that eventlog.Check refuses is refused here.
 	Emit(ctx context.Context, topic string, events ...melodyud.Event) error
 }
 
