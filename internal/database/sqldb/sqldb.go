@@ -11,6 +11,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,8 @@ type Config struct {
 	// Wait is how long a transaction waits for a connection before it is
 	// ErrUnavailable. Default 10 s.
 	Wait time.Duration
+	// Last is closed after the pools. Default: nothing.
+	Last io.Closer
 }
 
 // DB implements database.DB.
@@ -194,10 +197,14 @@ func (d *DB) Close() error {
 	if d.closed.Swap(true) {
 		return nil
 	}
-	if d.Read == d.Write {
-		return d.Write.Close()
+	err := d.Write.Close()
+	if d.Read != d.Write {
+		err = errors.Join(err, d.Read.Close())
 	}
-	return errors.Join(d.Read.Close(), d.Write.Close())
+	if d.Last != nil {
+		err = errors.Join(err, d.Last.Close())
+	}
+	return err
 }
 
 func (d *DB) pool(query string) *sql.DB {

@@ -1,4 +1,4 @@
-// Package sqlite keeps the rows in one file, which belongs to one process.
+// Package sqlite keeps the rows in one file, for the processes of one machine.
 //
 // There is one connection that writes and a few beside it that read: writers
 // queue for it in Go instead of fighting for the file's lock, and readers see
@@ -11,9 +11,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
@@ -28,8 +30,8 @@ import (
 const readers = 4
 
 // Open opens or creates the database file at path, readable by its owner only,
-// and brings its schema up to date. That no other process has it open is the
-// caller's care: leases left by the process before are cleared.
+// and brings its schema up to date. Whoever opens it alone clears the leases
+// that the processes before left, so that a restart waits for nobody dead.
 func Open(ctx context.Context, path string) (database.DB, error) {
 	db, err := open(ctx, path)
 	if err != nil {
@@ -38,39 +40,67 @@ func Open(ctx context.Context, path string) (database.DB, error) {
 	return db, nil
 }
 
-func open(ctx context.Context, path string) (*sqldb.DB, error) {
-	path, err := create(path)
+func open(ctx context.Context, path string) (db *sqldb.DB, err error) {
+	path, err = create(path)
 	if err != nil {
 		return nil, err
 	}
+	var opened []io.Closer
+	defer func() {
+		if err != nil {
+			for _, one := range slices.Backward(opened) {
+				err = errors.Join(err, one.Close())
+			}
+		}
+	}()
+	presence, alone, err := enter(path)
+	if err != nil {
+		return nil, err
+	}
+	opened = append(opened, presence)
 	write, err := pool(path, 1, "_txlock=immediate")
 	if err != nil {
 		return nil, err
 	}
-	if err := prepare(ctx, write); err != nil {
-		return nil, errors.Join(explain(err), write.Close())
+	opened = append(opened, write)
+	if err := prepare(ctx, write, alone); err != nil {
+		return nil, explain(err)
+	}
+	if err := stay(presence); err != nil {
+		return nil, err
 	}
 	read, err := pool(path, readers, "_query_only=1")
 	if err != nil {
-		return nil, errors.Join(err, write.Close())
+		return nil, err
 	}
-	return sqldb.New(sqldb.Config{Read: read, Write: write, Kind: kind, Lost: lost})
+	return sqldb.New(sqldb.Config{Read: read, Write: write, Kind: kind, Lost: lost, Last: presence})
 }
 
-// create makes the file first, because SQLite would let everyone read it.
+// create makes a new file first, because SQLite would let everyone read it. One
+// that exists is not touched: to close it would undo SQLite's locks on it.
 func create(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return "", err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if errors.Is(err, os.ErrNotExist) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	switch {
+	case errors.Is(err, os.ErrExist):
+		return path, regular(path)
+	case errors.Is(err, os.ErrNotExist):
 		return "", fmt.Errorf("%w: the directory does not exist: create it first", melodyud.ErrNotFound)
-	}
-	if err != nil {
+	case err != nil:
 		return "", err
 	}
 	return path, f.Close()
+}
+
+func regular(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%w: it is a directory: name a file in it", melodyud.ErrInvalid)
+	}
+	return err
 }
 
 // pool opens n connections. LIKE minds case, as on PostgreSQL, and a word in
@@ -89,8 +119,8 @@ func pool(path string, n int, mode string) (*sql.DB, error) {
 	return db, nil
 }
 
-func prepare(ctx context.Context, write *sql.DB) error {
-	if err := migrations.Up(ctx, write, goose.DialectSQLite3); err != nil {
+func prepare(ctx context.Context, write *sql.DB, alone bool) error {
+	if err := migrations.Up(ctx, write, goose.DialectSQLite3); err != nil || !alone {
 		return err
 	}
 	_, err := write.ExecContext(ctx, "DELETE FROM leases")

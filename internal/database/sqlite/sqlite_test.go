@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -60,6 +61,66 @@ func TestLeasesOfTheProcessBeforeAreCleared(t *testing.T) {
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestLeasesOfAProcessThatLivesAreKept(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "melodyud.db")
+	first, err := sqlite.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.Exec(t.Context(), "INSERT INTO leases (name, holder, beat) VALUES ('relay', 'alive', 1)"); err != nil {
+		t.Fatal(err)
+	}
+	second, err := sqlite.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var holder string
+	if err := second.QueryRow(t.Context(), "SELECT holder FROM leases", nil, &holder); err != nil || holder != "alive" {
+		t.Errorf("got %q and %v", holder, err)
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Nodes of one machine may share the file: they wait for each other's commits.
+func TestTwoHandlesOfOneFileLoseNoUpdate(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "melodyud.db")
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() {
+			db, err := sqlite.Open(t.Context(), path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer db.Close()
+			for range 20 {
+				_, err := db.Exec(t.Context(), `INSERT INTO eventlog_topics (topic, head) VALUES ('a', 1)
+					ON CONFLICT (topic) DO UPDATE SET head = eventlog_topics.head + 1`)
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	db, err := sqlite.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var n int
+	if err := db.QueryRow(t.Context(), "SELECT head FROM eventlog_topics", nil, &n); err != nil || n != 60 {
+		t.Errorf("got %d and %v, want 60", n, err)
 	}
 }
 
