@@ -31,6 +31,7 @@ type Store interface {
 	Put(ctx context.Context, key string, r io.Reader, size int64, opts PutOptions) (Info, error)
 	// Open reads length bytes from offset; length -1 means to the end. An offset at
 	// or beyond the end is ErrInvalid unless the object is empty. Info tells the whole object's size.
+	// The reader may end with ctx; it fails rather than end early.
 	Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, Info, error)
 	Stat(ctx context.Context, key string) (Info, error)
 	// List yields the objects whose keys begin with prefix, in byte order of keys.

@@ -458,7 +458,7 @@ func longLists(t *testing.T, s objectstore.Store) {
 }
 
 func leftLists(t *testing.T, s objectstore.Store) {
-	many(t, s, 1100)
+	many(t, s, 50)
 	for range s.List(t.Context(), "") { // opens the connections that stay
 		break
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/melodyud/melodyud/internal/objectstore"
 )
 
-// Open reads a range straight from one response. The reader's failures are
-// ErrUnavailable, unless ctx ended.
+// Open reads a range straight from one response, which lasts no longer than ctx.
+// The reader's failures are ErrUnavailable, unless ctx ended.
 func (s *Store) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, objectstore.Info, error) {
 	if err := objectstore.CheckKey(key); err != nil {
 		return nil, objectstore.Info{}, err

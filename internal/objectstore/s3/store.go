@@ -96,6 +96,7 @@ func newTransport() *http.Transport {
 func (s *Store) reach(ctx context.Context, a address) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	began := time.Now()
 	var last error
 	for {
 		err := s.ensure(ctx)
@@ -112,7 +113,7 @@ func (s *Store) reach(ctx context.Context, a address) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("object store %s: %w: no answer within %s; is it running there, and is tls=%t right? %w",
-				a, melodyud.ErrUnavailable, patience, a.tls, last)
+				a, melodyud.ErrUnavailable, time.Since(began).Round(time.Second), a.tls, last)
 		case <-time.After(again):
 		}
 	}
