@@ -290,12 +290,23 @@ func (w *world) objects() map[string]string {
 	for info, err := range w.store.List(context.Background(), "") {
 		w.must(err)
 		r, _, err := w.store.Open(context.Background(), info.Key, 0, -1)
+		if errors.Is(err, melodyud.ErrNotFound) {
+			continue // just collected
+		}
 		w.must(err)
 		b, err := io.ReadAll(r)
 		w.must(errors.Join(err, r.Close()))
 		all[info.Key] = string(b)
 	}
 	return all
+}
+
+// untilEmpty waits for the last object to go.
+func (w *world) untilEmpty() {
+	w.t.Helper()
+	for len(w.objects()) > 0 {
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // leftOver lists what lies in the scratch directory beside the lock of the living.
@@ -559,7 +570,7 @@ func TestATrackWithdrawnDuringItsRenderEndsCleanly(t *testing.T) {
 	if left := w.leftOver(); len(left) != 0 {
 		t.Errorf("scratch holds %v", left)
 	}
-	for len(w.objects()) > 0 {
+	for len(w.objects()) > 0 { // due once the worker's lease has surely ended
 		w.deliver("gc", id)
 		time.Sleep(10 * time.Millisecond)
 	}

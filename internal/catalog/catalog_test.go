@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -16,9 +17,11 @@ import (
 	"github.com/melodyud/melodyud/internal/catalog"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/database/databasetest"
+	"github.com/melodyud/melodyud/internal/database/postgres"
 	"github.com/melodyud/melodyud/internal/objectstore"
 	"github.com/melodyud/melodyud/internal/objectstore/dir"
 	"github.com/melodyud/melodyud/internal/queue"
+	"github.com/melodyud/melodyud/internal/realtest"
 	"github.com/melodyud/melodyud/internal/ticket"
 )
 
@@ -68,6 +71,20 @@ func (b *bell) heard() []string {
 	return slices.Clone(b.rung)
 }
 
+// openDB gives SQLite, or in the integration run a real PostgreSQL.
+func openDB(t *testing.T) database.DB {
+	t.Helper()
+	if os.Getenv("MELODYUD_INTEGRATION") != "1" {
+		return databasetest.Open(t)
+	}
+	db, err := postgres.Open(t.Context(), realtest.Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
 type world struct {
 	*catalog.Service
 	t     *testing.T
@@ -89,7 +106,7 @@ func newWorld(t *testing.T, change ...func(*catalog.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, db: databasetest.Open(t), store: store, bell: &bell{}, keys: keys,
+	w := &world{t: t, db: openDB(t), store: store, bell: &bell{}, keys: keys,
 		clock: &clock{now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}}
 	c := catalog.Config{Database: w.db, Store: store, Bell: w.bell, Tickets: keys,
 		Now: w.clock.Now, Jitter: func() float64 { return 0 }}
