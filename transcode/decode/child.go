@@ -73,10 +73,8 @@ func (j errand) run(f *os.File, m *mouth) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, ok := snd.(converter); !ok {
-		if err := seal(); err != nil {
-			return err
-		}
+	if err := seal(); err != nil { // a converter has opened what it needs by now
+		return err
 	}
 	facts.tidy()
 	if f := facts.check(j.Limits); f != nil {
@@ -87,9 +85,6 @@ func (j errand) run(f *os.File, m *mouth) (err error) {
 	}
 	return j.pump(facts, snd, m)
 }
-
-// converter marks the sound of another program, which still opens files.
-type converter interface{ converts() }
 
 func (j errand) pump(facts Facts, snd sound, m *mouth) error {
 	var bye farewell
@@ -115,9 +110,19 @@ func (j errand) pump(facts Facts, snd sound, m *mouth) error {
 	return m.sayJSON(wordEnd, bye)
 }
 
+// pumpBlock sends what a decoder gave, in pieces the reader accepts.
 func pumpBlock(b pcm.Block, m *mouth) error {
 	if err := checkSamples(b); err != nil {
 		return err
 	}
-	return m.block(b)
+	piece := pcm.Block{Samples: make([][]float32, len(b.Samples))}
+	for from := 0; from < b.Len(); from += pcm.MaxBlock {
+		for c, plane := range b.Samples {
+			piece.Samples[c] = plane[from:min(from+pcm.MaxBlock, len(plane))]
+		}
+		if err := m.block(piece); err != nil {
+			return err
+		}
+	}
+	return nil
 }

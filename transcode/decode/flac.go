@@ -32,17 +32,20 @@ const (
 
 // openFLAC reads native FLAC (RFC 9639).
 func openFLAC(in *input, at int64) (Facts, sound, error) {
-	facts := Facts{}
-	info, start, err := flacMetadata(in, at+4, &facts)
+	var lab labels
+	lab.readLeading(in, at)
+	info, start, err := flacMetadata(in, at+4, &lab)
 	if err != nil {
 		return Facts{}, nil, err
 	}
-	facts.Source = melodyud.Source{
-		Codec: "flac", Lossless: true, Gapless: true,
-		SampleRate: info.rate, Channels: info.channels, BitDepth: info.depth,
+	facts := Facts{
+		Source: melodyud.Source{
+			Codec: "flac", Lossless: true, Gapless: true,
+			SampleRate: info.rate, Channels: info.channels, BitDepth: info.depth,
+		},
+		SampleRate: info.rate, Channels: info.channels, BitDepth: max(info.depth, 8), Samples: info.samples,
 	}
-	facts.SampleRate, facts.Channels, facts.BitDepth = info.rate, info.channels, max(info.depth, 8)
-	facts.Samples = info.samples
+	lab.fill(&facts)
 	if info.samples == 0 || info.samples > in.size*maxFLACExpansion {
 		facts.Samples = -1
 	}
@@ -57,7 +60,7 @@ func openFLAC(in *input, at int64) (Facts, sound, error) {
 const maxFLACExpansion = 65535 / 11
 
 // flacMetadata walks the metadata blocks and returns where the frames begin.
-func flacMetadata(in *input, at int64, facts *Facts) (info flacInfo, start int64, err error) {
+func flacMetadata(in *input, at int64, lab *labels) (info flacInfo, start int64, err error) {
 	for i := range maxFLACBlocks {
 		head, err := in.peek(at, flacBlockHead)
 		if err != nil {
@@ -79,7 +82,7 @@ func flacMetadata(in *input, at int64, facts *Facts) (info flacInfo, start int64
 				return info, 0, err
 			}
 		}
-		flacTag(in, kind, body, facts)
+		lab.readFLAC(in, kind, body)
 		at = body.at + size
 		if head[0]&0x80 != 0 {
 			return info, at, nil
@@ -107,7 +110,20 @@ func readStreamInfo(in *input, c chunk) (info flacInfo, err error) {
 	return info, nil
 }
 
-func flacTag(*input, int, chunk, *Facts) {}
+// readFLAC reads a metadata block that has labels.
+func (l *labels) readFLAC(in *input, kind int, c chunk) {
+	if kind != flacComment && kind != flacPicture {
+		return
+	}
+	body, err := in.peek(c.at, int(min(c.size, maxID3)))
+	switch {
+	case err != nil:
+	case kind == flacComment:
+		l.readComments(body)
+	default:
+		l.readPicture(body)
+	}
+}
 
 // soundEnd is where the sound ends before an ID3v1 tag.
 func soundEnd(in *input, start int64) int64 {

@@ -82,6 +82,9 @@ func (c coding) suffixed() string {
 	return c.name + "le"
 }
 
+// companded reports G.711, which is lossy.
+func (c coding) companded() bool { return c.bytes == 1 && c.depth == 16 }
+
 // formatDepth is the depth of pcm.Format: 32-bit integers are not exact.
 func (c coding) formatDepth() int {
 	if c.depth > 24 {

@@ -253,6 +253,9 @@ func (s *Stream) obituary(cause error) error {
 		s.kill()
 		return ctx
 	}
+	if !errors.Is(cause, io.EOF) && !errors.Is(cause, io.ErrUnexpectedEOF) {
+		return s.disown(cause)
+	}
 	err := s.reap()
 	if ctx := context.Cause(s.ctx); ctx != nil {
 		return ctx
@@ -272,11 +275,17 @@ func (s *Stream) kill() {
 	}
 }
 
+// grace is how long a child that has closed its mouth may take to die.
+const grace = 5 * time.Second
+
+// reap waits for the child's end, which tells more than its silence.
 func (s *Stream) reap() error {
 	if s.reaped {
 		return nil
 	}
 	s.reaped = true
+	late := time.AfterFunc(grace, func() { _ = s.cmd.Process.Kill() })
+	defer late.Stop()
 	return s.cmd.Wait()
 }
 

@@ -27,9 +27,8 @@ type wav struct {
 	fmt      []byte
 	data     chunk
 	found    bool
-	info     chunk
-	id3      chunk
 	warnings []string
+	labels   labels
 }
 
 // openWAV reads RIFF/WAVE, RF64 and BW64 (EBU Tech 3306, ITU-R BS.2088).
@@ -79,9 +78,9 @@ func (w *wav) note(c *chunk) (err error) {
 	case "data":
 		return w.noteData(c)
 	case "LIST":
-		w.info = *c
+		w.labels.readInfo(w.in, *c)
 	case "id3 ", "ID3 ":
-		w.id3 = *c
+		w.labels.readID3(w.in, c.at, c.size)
 	}
 	return err
 }
@@ -186,7 +185,7 @@ func (w *wav) open() (Facts, sound, error) {
 		return Facts{}, nil, f
 	}
 	facts.Samples = w.data.size / frame
-	w.tags(&facts)
+	w.labels.fill(&facts)
 	return facts, newInterleaved(w.in.from(w.data.at, w.data.size), c, channels, facts.Samples), nil
 }
 
@@ -236,5 +235,3 @@ func wavCoding(tag, bits, valid, align, channels int) (coding, error) {
 	}
 	return codings[name], nil
 }
-
-func (w *wav) tags(*Facts) {}

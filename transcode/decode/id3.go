@@ -1,0 +1,208 @@
+package decode
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strings"
+)
+
+// id3Keys names the frames we know, of ID3v2.2 and of 2.3 and 2.4.
+var id3Keys = map[string]string{
+	"TT2": "title", "TP1": "artist", "TAL": "album",
+	"TIT2": "title", "TPE1": "artist", "TALB": "album",
+}
+
+const (
+	id3Unsync   = 0x80 // of the whole tag, flags in the header
+	id3Extended = 0x40
+)
+
+// readID3 reads the ID3v2 tag of at most size bytes at at.
+func (l *labels) readID3(in *input, at, size int64) {
+	head, err := in.peek(at, id3Head)
+	if err != nil {
+		return
+	}
+	n, ok := id3Size(head)
+	if !ok {
+		return
+	}
+	body, err := in.peek(at+id3Head, int(min(n-id3Head, size-id3Head, maxID3)))
+	if err != nil {
+		return
+	}
+	version, flags := head[3], head[5]
+	if flags&id3Unsync != 0 && version < 4 {
+		body = resync(body)
+	}
+	if flags&id3Extended != 0 && version > 2 {
+		body = skipExtended(body, version)
+	}
+	l.id3Frames(body, version)
+}
+
+// resync undoes ID3's unsynchronisation: a zero byte after every 0xFF.
+func resync(b []byte) []byte { return bytes.ReplaceAll(b, []byte{0xFF, 0}, []byte{0xFF}) }
+
+func skipExtended(b []byte, version byte) []byte {
+	if len(b) < 4 {
+		return nil
+	}
+	n := int64(binary.BigEndian.Uint32(b)) + 4
+	if version == 4 {
+		n = synchsafe(b)
+	}
+	return b[min(n, int64(len(b))):]
+}
+
+func synchsafe(b []byte) int64 {
+	return int64(b[0]&0x7F)<<21 | int64(b[1]&0x7F)<<14 | int64(b[2]&0x7F)<<7 | int64(b[3]&0x7F)
+}
+
+func (l *labels) id3Frames(b []byte, version byte) {
+	for range maxLabels {
+		id, body, rest, ok := id3Frame(b, version)
+		if !ok {
+			return
+		}
+		l.id3Note(id, body)
+		b = rest
+	}
+}
+
+// id3Frame splits off the first frame. Padding and nonsense end the tag.
+func id3Frame(b []byte, version byte) (id string, body, rest []byte, ok bool) {
+	idLen, head := 4, 10
+	if version == 2 {
+		idLen, head = 3, 6
+	}
+	if len(b) < head || b[0] == 0 {
+		return "", nil, nil, false
+	}
+	id = string(b[:idLen])
+	n := int64(0)
+	switch version {
+	case 2:
+		n = int64(b[3])<<16 | int64(b[4])<<8 | int64(b[5])
+	case 3:
+		n = int64(binary.BigEndian.Uint32(b[4:]))
+	default:
+		n = id3FrameSize(b)
+	}
+	if n > int64(len(b)-head) {
+		return "", nil, nil, false
+	}
+	body = b[head : int64(head)+n]
+	if version == 4 {
+		body = unflag(body, b[9])
+	}
+	return id, body, b[int64(head)+n:], true
+}
+
+// id3FrameSize reads a size of ID3v2.4, which some writers leave as in 2.3:
+// whichever leads to another frame or to the end is right.
+func id3FrameSize(b []byte) int64 {
+	safe, plain := synchsafe(b[4:]), int64(binary.BigEndian.Uint32(b[4:]))
+	if safe != plain && !leadsOn(b, safe) && leadsOn(b, plain) {
+		return plain
+	}
+	return safe
+}
+
+func leadsOn(b []byte, n int64) bool {
+	at := 10 + n
+	if at >= int64(len(b)) {
+		return at == int64(len(b))
+	}
+	c := b[at]
+	return c == 0 || c >= 'A' && c <= 'Z'
+}
+
+// unflag undoes the format flags of an ID3v2.4 frame: data length indicator and
+// unsynchronisation. Compressed and encrypted frames are left to fail.
+func unflag(b []byte, flags byte) []byte {
+	if flags&0x0C != 0 {
+		return nil
+	}
+	if flags&0x01 != 0 && len(b) >= 4 {
+		b = b[4:]
+	}
+	if flags&0x02 != 0 {
+		b = resync(b)
+	}
+	return b
+}
+
+func (l *labels) id3Note(id string, b []byte) {
+	switch {
+	case id3Keys[id] != "" && len(b) > 1:
+		l.setText(id3Keys[id], id3Text(b[0], b[1:min(len(b), maxLabel)]))
+	case (id == "COMM" || id == "COM") && len(b) > 4:
+		if name, value := id3Pair(b[0], b[4:min(len(b), maxLabel)]); name == "iTunSMPB" {
+			l.setText("smpb", value)
+		}
+	case id == "APIC" && len(b) > 4:
+		mime := bytes.IndexByte(b[1:], 0)
+		if mime >= 0 {
+			l.id3Picture(b[0], b[min(mime+2, len(b)):])
+		}
+	case id == "PIC" && len(b) > 5:
+		l.id3Picture(b[0], b[4:])
+	}
+}
+
+// id3Picture takes an attached picture from its type on.
+func (l *labels) id3Picture(enc byte, b []byte) {
+	if len(b) < 2 {
+		return
+	}
+	if _, data, ok := id3Cut(enc, b[1:]); ok {
+		l.setPicture(int(b[0]), data)
+	}
+}
+
+// id3Text decodes one string of the given text encoding (ID3v2.4 structure, 4).
+func id3Text(enc byte, b []byte) string {
+	switch enc {
+	case 1:
+		return utf16Text(b, binary.LittleEndian)
+	case 2:
+		return utf16Text(b, binary.BigEndian)
+	case 3:
+		b, _, _ = bytes.Cut(b, []byte{0})
+		return strings.ToValidUTF8(string(b), "")
+	}
+	return latin1(b)
+}
+
+func id3Pair(enc byte, b []byte) (name, value string) {
+	first, rest, ok := id3Cut(enc, b)
+	if !ok {
+		return "", ""
+	}
+	return id3Text(enc, first), id3Text(enc, rest)
+}
+
+// id3Cut splits at the terminator of the text encoding.
+func id3Cut(enc byte, b []byte) (before, after []byte, ok bool) {
+	if enc != 1 && enc != 2 {
+		return bytes.Cut(b, []byte{0})
+	}
+	for i := 0; i+1 < len(b); i += 2 {
+		if b[i] == 0 && b[i+1] == 0 {
+			return b[:i], b[i+2:], true
+		}
+	}
+	return nil, nil, false
+}
+
+// readID3v1 reads the 128 bytes at the end of a file.
+func (l *labels) readID3v1(in *input) {
+	b, err := in.peek(in.size-128, 128)
+	if err != nil || len(b) < 128 || string(b[:3]) != "TAG" {
+		return
+	}
+	l.setText("title", latin1(b[3:33]))
+	l.setText("artist", latin1(b[33:63]))
+	l.setText("album", latin1(b[63:93]))
+}

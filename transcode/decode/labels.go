@@ -1,0 +1,184 @@
+package decode
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"strings"
+	"unicode/utf16"
+)
+
+// labels collects what a file says of itself. The first word on a subject wins;
+// nothing here can fail: a label that cannot be read is none.
+type labels struct {
+	text    map[string]string // title, artist, album, smpb (iTunSMPB)
+	picture []byte
+	front   bool // picture is said to be the front cover
+}
+
+const (
+	// maxLabel bounds the bytes of one label before they are cleaned.
+	maxLabel = 16 << 10
+	// maxID3 bounds what of a tag is read at once; it holds any cover we keep.
+	maxID3 = 16 << 20
+	// maxLabels bounds how many entries of a tag are looked at.
+	maxLabels = 20_000
+)
+
+func (l *labels) setText(key, value string) {
+	value = strings.TrimSpace(strings.Trim(value, "\x00"))
+	if value == "" || l.text[key] != "" {
+		return
+	}
+	if l.text == nil {
+		l.text = map[string]string{}
+	}
+	l.text[key] = value[:min(len(value), maxLabel)]
+}
+
+// pictureFront is the picture type of a front cover in ID3v2 and FLAC.
+const pictureFront = 3
+
+func (l *labels) setPicture(kind int, data []byte) {
+	front := kind == pictureFront
+	if cleanCover(data).MIME == "" || len(l.picture) > 0 && (l.front || !front) {
+		return
+	}
+	l.picture, l.front = data, front
+}
+
+// fill puts the labels where the facts have none yet.
+func (l *labels) fill(f *Facts) {
+	f.Tags.Title = or(f.Tags.Title, cleanText(l.text["title"]))
+	f.Tags.Artist = or(f.Tags.Artist, cleanText(l.text["artist"]))
+	f.Tags.Album = or(f.Tags.Album, cleanText(l.text["album"]))
+	if len(f.Cover.Data) == 0 {
+		f.Cover = cleanCover(l.picture)
+	}
+}
+
+// latin1 decodes ISO 8859-1, or UTF-8 where writers have put it regardless.
+func latin1(b []byte) string {
+	b, _, _ = bytes.Cut(b, []byte{0})
+	if s := string(b); strings.ToValidUTF8(s, "") == s {
+		return s
+	}
+	runes := make([]rune, len(b))
+	for i, c := range b {
+		runes[i] = rune(c)
+	}
+	return string(runes)
+}
+
+// utf16Text decodes UTF-16 with a byte order mark, or in the given order without.
+func utf16Text(b []byte, order binary.ByteOrder) string {
+	for len(b) >= 2 && (b[0] == 0xFF && b[1] == 0xFE || b[0] == 0xFE && b[1] == 0xFF) {
+		order = binary.ByteOrder(binary.LittleEndian)
+		if b[0] == 0xFE {
+			order = binary.BigEndian
+		}
+		b = b[2:]
+	}
+	units := make([]uint16, 0, len(b)/2)
+	for ; len(b) >= 2; b = b[2:] {
+		u := order.Uint16(b)
+		if u == 0 {
+			break
+		}
+		units = append(units, u)
+	}
+	return string(utf16.Decode(units))
+}
+
+// readInfo reads a RIFF LIST chunk of type INFO.
+func (l *labels) readInfo(in *input, c chunk) {
+	body, err := in.peek(c.at, int(min(c.size, 1<<20)))
+	if err != nil || !bytes.HasPrefix(body, []byte("INFO")) {
+		return
+	}
+	keys := map[string]string{"INAM": "title", "IART": "artist", "IPRD": "album"}
+	body = body[4:]
+	for range maxLabels {
+		if len(body) < chunkHead {
+			return
+		}
+		id, n := string(body[:4]), int(min(int64(binary.LittleEndian.Uint32(body[4:])), int64(len(body)-chunkHead)))
+		if key := keys[id]; key != "" {
+			l.setText(key, latin1(body[chunkHead:][:min(n, maxLabel)]))
+		}
+		body = body[min(chunkHead+n+n&1, len(body)):]
+	}
+}
+
+// commentKeys are the field names of Vorbis comments, in upper case.
+var commentKeys = map[string]string{"TITLE": "title", "ARTIST": "artist", "ALBUM": "album"}
+
+// readComments reads a Vorbis comment header (Vorbis I, 5) without its framing:
+// also FLAC's VORBIS_COMMENT and OpusTags.
+func (l *labels) readComments(b []byte) {
+	_, b, ok := prefixed(b) // vendor
+	if !ok || len(b) < 4 {
+		return
+	}
+	count := binary.LittleEndian.Uint32(b)
+	b = b[4:]
+	for i := uint32(0); i < count && i < maxLabels; i++ {
+		var entry []byte
+		if entry, b, ok = prefixed(b); !ok {
+			return
+		}
+		l.comment(entry)
+	}
+}
+
+func (l *labels) comment(entry []byte) {
+	name, value, ok := bytes.Cut(entry, []byte("="))
+	if !ok || len(name) > 64 {
+		return
+	}
+	key := strings.ToUpper(string(name))
+	if key == "METADATA_BLOCK_PICTURE" && len(value) <= maxID3 {
+		if raw, err := base64.StdEncoding.DecodeString(string(value)); err == nil {
+			l.readPicture(raw)
+		}
+		return
+	}
+	if to := commentKeys[key]; to != "" {
+		l.setText(to, string(value[:min(len(value), maxLabel)]))
+	}
+}
+
+// prefixed splits off a field with a little-endian length in front.
+func prefixed(b []byte) (field, rest []byte, ok bool) {
+	if len(b) < 4 {
+		return nil, nil, false
+	}
+	n := int64(binary.LittleEndian.Uint32(b))
+	if n > int64(len(b)-4) {
+		return nil, nil, false
+	}
+	return b[4 : 4+n], b[4+n:], true
+}
+
+// readPicture reads the body of a FLAC PICTURE block (RFC 9639, 8.8).
+func (l *labels) readPicture(b []byte) {
+	if len(b) < 8 {
+		return
+	}
+	kind := binary.BigEndian.Uint32(b)
+	b = b[4:]
+	for range 2 { // MIME type, description
+		n := int64(0)
+		if len(b) >= 4 {
+			n = 4 + int64(binary.BigEndian.Uint32(b))
+		}
+		if n == 0 || n > int64(len(b)) {
+			return
+		}
+		b = b[n:]
+	}
+	if len(b) < 20 || int64(binary.BigEndian.Uint32(b[16:])) > int64(len(b)-20) {
+		return
+	}
+	l.setPicture(int(min(kind, 255)), b[20:20+binary.BigEndian.Uint32(b[16:])])
+}
