@@ -25,18 +25,7 @@ import (
 func TestARealRedisKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	url := realtest.Redis(t)
-	queuetest.Run(t, func(t testing.TB) queuetest.Bench {
-		q, err := asynqueue.Open(t.Context(), url, asynqueue.Config{Logger: silent})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = q.Close() })
-		b := bench(q)
-		if err := b.Flush(); err != nil {
-			t.Fatal(err)
-		}
-		return b
-	})
+	queuetest.Run(t, func(t testing.TB) queuetest.Bench { return flushed(t, url) })
 }
 
 func TestAnUnreachableRedisIsOneClearError(t *testing.T) {

@@ -13,7 +13,10 @@ import (
 	"github.com/melodyud/melodyud/internal/queue/queuetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	asynqueue.RouteRedisLog(silent)
+	goleak.VerifyTestMain(m)
+}
 
 var silent = slog.New(slog.NewTextHandler(io.Discard, nil))
 
@@ -28,8 +31,16 @@ func embedded(t testing.TB) *asynqueue.Queue {
 }
 
 func bench(q *asynqueue.Queue) queuetest.Bench {
-	server := q.Connection().MakeRedisClient().(redis.UniversalClient)
-	return queuetest.Bench{Queue: q, Flush: func() error { return server.FlushAll(context.Background()).Err() }}
+	flush := func(ctx context.Context, c *redis.Client) error { return c.FlushAll(ctx).Err() }
+	ctx := context.Background()
+	switch c := q.Connection().MakeRedisClient().(type) {
+	case *redis.ClusterClient:
+		return queuetest.Bench{Queue: q, Flush: func() error { return c.ForEachMaster(ctx, flush) }}
+	case *redis.Client:
+		return queuetest.Bench{Queue: q, Flush: func() error { return flush(ctx, c) }}
+	default:
+		panic("a Redis of an unknown shape")
+	}
 }
 
 func TestTheEmbeddedQueueKeepsTheContract(t *testing.T) {
