@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
@@ -19,20 +20,19 @@ import (
 
 var sharedPostgres shared[*postgresServer]
 
-// Postgres returns the URL of an empty database. The server is shared by the
-// tests of one program; the database is the caller's own unless
-// MELODYUD_TEST_POSTGRES names one.
+// Postgres returns the URL of an empty database of the caller's own. The server
+// is shared by the tests of one program, or is the one that
+// MELODYUD_TEST_POSTGRES names, as a role that may create databases.
 func Postgres(t testing.TB) string {
 	t.Helper()
-	if url := os.Getenv("MELODYUD_TEST_POSTGRES"); url != "" {
+	if server := os.Getenv("MELODYUD_TEST_POSTGRES"); server != "" {
+		url, drop := freshDatabase(t, server)
+		t.Cleanup(drop)
 		return url
 	}
 	bin := postgresPrograms(t)
 	s := sharedPostgres.use(t, func() (*postgresServer, error) { return newPostgres(bin) })
-	url, err := s.create(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	url, _ := freshDatabase(t, s.url())
 	return url
 }
 
@@ -53,10 +53,7 @@ func StartPostgres(t testing.TB) *PostgresServer {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.close)
-	url, err := s.create(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	url, _ := freshDatabase(t, s.url())
 	return &PostgresServer{URL: url, t: t, s: s}
 }
 
@@ -125,30 +122,50 @@ func (s *postgresServer) close() {
 	_ = os.RemoveAll(s.p.dir)
 }
 
-// create makes a database and returns its URL.
-func (s *postgresServer) create(ctx context.Context) (string, error) {
+func (s *postgresServer) url() string { return postgresURL(s.p.port) }
+
+// freshDatabase makes a database on the server. To drop it is worth the time only
+// where the server lives on.
+func freshDatabase(t testing.TB, server string) (database string, drop func()) {
+	t.Helper()
 	name := "t" + strings.ToLower(rand.Text())
-	c, err := pgx.Connect(ctx, postgresURL(s.p.port, "postgres"))
+	if err := execute(server, "CREATE DATABASE "+name); err != nil {
+		t.Fatalf("create database: %v", err)
+	}
+	u, err := url.Parse(server)
 	if err != nil {
-		return "", err
+		t.Fatal(err)
+	}
+	u.Path = "/" + name
+	return u.String(), func() {
+		if err := execute(server, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+			t.Errorf("drop database: %v", err)
+		}
+	}
+}
+
+func execute(server, statement string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	c, err := pgx.Connect(ctx, server)
+	if err != nil {
+		return err
 	}
 	defer c.Close(ctx)
-	if _, err := c.Exec(ctx, "CREATE DATABASE "+name); err != nil {
-		return "", fmt.Errorf("create database: %w", err)
-	}
-	return postgresURL(s.p.port, name), nil
+	_, err = c.Exec(ctx, statement)
+	return err
 }
 
 func pingPostgres(ctx context.Context, port int) error {
-	c, err := pgx.Connect(ctx, postgresURL(port, "postgres"))
+	c, err := pgx.Connect(ctx, postgresURL(port))
 	if err != nil {
 		return err
 	}
 	return c.Close(ctx)
 }
 
-func postgresURL(port int, name string) string {
-	return "postgres://melodyud@" + host(port) + "/" + name + "?sslmode=disable"
+func postgresURL(port int) string {
+	return "postgres://melodyud@" + host(port) + "/postgres?sslmode=disable"
 }
 
 func somebody() (*syscall.Credential, error) {

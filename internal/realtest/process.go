@@ -2,8 +2,8 @@
 // Redis, PostgreSQL and MinIO, each on a free port with its data in a directory
 // of its own. A server dies with the test program, even if that is killed.
 //
-// MELODYUD_TEST_REDIS, MELODYUD_TEST_POSTGRES and MELODYUD_TEST_S3 name servers
-// to use instead. Where a program is missing the test is skipped, or fails if
+// MELODYUD_TEST_REDIS, MELODYUD_TEST_POSTGRES and MELODYUD_TEST_S3 are URLs to use
+// instead. Where a program is missing the test is skipped, or fails if
 // MELODYUD_INTEGRATION=1 says that everything must be there.
 package realtest
 

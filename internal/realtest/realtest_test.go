@@ -2,8 +2,13 @@ package realtest_test
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"net/url"
+	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,7 +21,51 @@ import (
 	"github.com/melodyud/melodyud/internal/realtest"
 )
 
+// suicidal tells a copy of the test program to be killed while its server runs.
+const suicidal = "MELODYUD_REALTEST_SUICIDAL"
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestAServerDiesWithATestProgramThatIsKilled(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(suicidal) != "" {
+		fmt.Println(realtest.StartRedis(t).URL)
+		must(t, syscall.Kill(os.Getpid(), syscall.SIGKILL))
+		select {}
+	}
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+	child.Env = append(os.Environ(), suicidal+"=1")
+	out, err := child.Output()
+	if err == nil {
+		t.Fatalf("the child was not killed: %s", out)
+	}
+	where, err := url.Parse(strings.TrimSpace(string(out)))
+	if err != nil || where.Host == "" {
+		t.Skipf("no server was started: %s", out)
+	}
+	for late := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		c, err := net.Dial("tcp", where.Host)
+		if err != nil {
+			return
+		}
+		_ = c.Close()
+		if time.Now().After(late) {
+			t.Fatalf("the server on %s lives on", where.Host)
+		}
+	}
+}
+
+func TestAnotherServerMayBeNamed(t *testing.T) {
+	other := realtest.StartPostgres(t)
+	t.Setenv("MELODYUD_TEST_POSTGRES", other.URL)
+	run(t, other.URL, "CREATE TABLE theirs (n BIGINT)")
+	run(t, realtest.Postgres(t), "CREATE TABLE theirs (n BIGINT)")
+	t.Setenv("MELODYUD_TEST_REDIS", "redis://example.net")
+	t.Setenv("MELODYUD_TEST_S3", "s3://example.net/b")
+	if realtest.Redis(t) != "redis://example.net" || realtest.MinIO(t) != "s3://example.net/b" {
+		t.Error("a named server is not used")
+	}
+}
 
 func TestARedisForgetsWhenItIsKilledAndKeepsItsPort(t *testing.T) {
 	t.Parallel()
@@ -79,10 +128,10 @@ func TestEachCallerGetsAnEmptyPostgresOfItsOwn(t *testing.T) {
 func TestAPostgresComesBackWithItsRows(t *testing.T) {
 	t.Parallel()
 	s := realtest.StartPostgres(t)
-	exec(t, s.URL, "CREATE TABLE kept (n BIGINT)")
+	run(t, s.URL, "CREATE TABLE kept (n BIGINT)")
 	s.Stop()
 	s.Start()
-	exec(t, s.URL, "INSERT INTO kept VALUES (1)")
+	run(t, s.URL, "INSERT INTO kept VALUES (1)")
 }
 
 func TestEachCallerGetsABucketOfItsOwn(t *testing.T) {
@@ -108,7 +157,7 @@ func TestEachCallerGetsABucketOfItsOwn(t *testing.T) {
 	}
 }
 
-func exec(t *testing.T, url, statement string) {
+func run(t *testing.T, url, statement string) {
 	t.Helper()
 	c, err := pgx.Connect(t.Context(), url)
 	if err != nil {
@@ -116,6 +165,13 @@ func exec(t *testing.T, url, statement string) {
 	}
 	defer c.Close(t.Context())
 	if _, err := c.Exec(t.Context(), statement); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
 		t.Fatal(err)
 	}
 }

@@ -18,9 +18,19 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+func open(t *testing.T) database.DB {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "melodyud.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
 func TestSQLiteKeepsTheContract(t *testing.T) {
 	t.Parallel()
-	databasetest.Run(t, func(t *testing.T) database.DB { return databasetest.Open(t) })
+	databasetest.Run(t, open)
 }
 
 func TestRowsSurviveAReopening(t *testing.T) {
@@ -145,7 +155,7 @@ func TestNobodyElseMayReadTheFiles(t *testing.T) {
 
 func TestACommitIsOnTheDiskAndReadersGoBesideTheWriter(t *testing.T) {
 	t.Parallel()
-	db := databasetest.Open(t)
+	db := open(t)
 	for query, want := range map[string]string{
 		"SELECT synchronous FROM pragma_synchronous":   "2",
 		"SELECT journal_mode FROM pragma_journal_mode": "wal",
@@ -183,7 +193,7 @@ func TestOpeningSaysWhatIsWrong(t *testing.T) {
 
 func TestAFullDatabaseIsUnavailableAndLosesNothing(t *testing.T) {
 	t.Parallel()
-	db := databasetest.Open(t)
+	db := open(t)
 	// The pragma works on the one connection that writes.
 	rows, err := db.Query(t.Context(), "PRAGMA max_page_count = 60")
 	if err != nil {
