@@ -18,6 +18,8 @@ type chunk struct {
 	// Deadline sets the time by which the body has to go on; nil if the transport
 	// cannot do that.
 	Deadline func(time.Time) error
+	// HangUp makes the transport serve nothing else on this connection; may be nil.
+	HangUp func()
 }
 
 func (c chunk) deadline(t time.Time) {
@@ -112,7 +114,6 @@ func (s *Service) stream(ctx context.Context, u upload, length int64, c chunk, w
 			return d.row, err
 		}
 		if ended == io.EOF || d.row.State == StateComplete {
-			c.deadline(time.Time{})
 			return d.row, nil
 		}
 		if ended != nil {
@@ -137,6 +138,9 @@ func (s *source) Read(p []byte) (int, error) {
 	}
 	n, err := s.Body.Read(p)
 	s.Sum.write(p[:n])
+	if err == io.EOF && !s.writer.ended(func() { s.deadline(time.Time{}) }) && s.HangUp != nil {
+		s.HangUp() // Somebody set a deadline that the connection's next request would meet.
+	}
 	if err == nil || err == io.EOF {
 		return n, err
 	}

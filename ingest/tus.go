@@ -213,7 +213,10 @@ func (t tus) delete(w http.ResponseWriter, r *http.Request, who api.Principal) e
 func (t tus) chunk(w http.ResponseWriter, r *http.Request, offset int64) (chunk, error) {
 	c := chunk{Offset: offset, Length: unknown, Size: r.ContentLength, Body: r.Body}
 	c.Deadline = http.NewResponseController(w).SetReadDeadline
-	c.deadline(time.Now().Add(t.s.config.ReadTimeout)) // also for a body that is refused and only drained
+	c.HangUp = func() { w.Header().Set("Connection", "close") }
+	if c.Size != 0 {
+		c.deadline(time.Now().Add(t.s.config.ReadTimeout)) // also for a body that is refused and only drained
+	}
 	if values := r.Header.Values("Upload-Length"); len(values) > 0 {
 		n, ok := wholeNumber(values[0])
 		if !ok || len(values) > 1 {

@@ -32,11 +32,18 @@ func (w *writer) ask(why error) {
 	}
 }
 
-// gone makes later asking harmless: the connection may serve another request then.
-func (w *writer) gone() {
+// ended is called when there is no more to read: f runs and asking becomes
+// harmless, because the connection goes on to other things. It reports false
+// if the writer had been interrupted before.
+func (w *writer) ended(f func()) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.why != nil {
+		return false
+	}
+	f()
 	w.interrupt = func() {}
+	return true
 }
 
 // asked returns why the writer has to stop, or nil.
@@ -113,7 +120,7 @@ func (ws *writers) leave(id melodyud.UploadID, w *writer) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	delete(ws.active, id)
-	w.gone()
+	w.ended(func() {})
 	if ws.owners[w.owner]--; ws.owners[w.owner] == 0 {
 		delete(ws.owners, w.owner)
 	}

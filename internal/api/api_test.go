@@ -407,3 +407,27 @@ func TestServerBoundsHeaders(t *testing.T) { // faults.md C7
 		t.Errorf("%+v", s)
 	}
 }
+
+func TestDeadlineOfAnAbsentBodyDoesNotCancelTheConnection(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	huma.Register(f.API, huma.Operation{Method: "POST", Path: "/slow", BodyReadTimeout: 30 * time.Millisecond},
+		func(ctx context.Context, _ *struct {
+			Body *map[string]string `required:"false"`
+		}) (*struct{}, error) {
+			time.Sleep(100 * time.Millisecond)
+			return nil, api.Fail(ctx.Err())
+		})
+	server := httptest.NewServer(f.handler)
+	defer server.Close()
+	for range 2 { // the second on the same connection
+		res, err := server.Client().Post(server.URL+"/slow", "application/json", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != 204 {
+			t.Errorf("a request that outlived its body's deadline was cancelled: %d", res.StatusCode)
+		}
+	}
+}

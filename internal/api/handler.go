@@ -53,6 +53,7 @@ func (r *Router) Handler() http.Handler {
 		ctx := context.WithValue(req.Context(), exchangeKey{}, x)
 		req = req.WithContext(context.WithValue(ctx, identityKey{}, &x.who))
 		rec := &recorder{ResponseWriter: w}
+		req.Body = &endingBody{req.Body, http.NewResponseController(w)}
 		r.securityHeaders(w.Header(), x.id)
 		r.metrics.active.Inc()
 		defer func() {

@@ -1,6 +1,10 @@
 package api
 
-import "net/http"
+import (
+	"io"
+	"net/http"
+	"time"
+)
 
 // recorder remembers status and size of an answer. http.ResponseController
 // reaches deadlines through Unwrap.
@@ -37,6 +41,24 @@ func (r *recorder) Flush() {
 		r.status = http.StatusOK
 	}
 	_ = http.NewResponseController(r.ResponseWriter).Flush() // a writer that cannot flush has nothing to flush
+}
+
+// endingBody takes a body's read deadline away once the body has ended. net/http
+// reads on behind it, to notice clients that leave. A deadline that is set during
+// that, as huma does for bodies that are allowed to be absent, would cancel this
+// request and every later one of the same connection when it expires.
+type endingBody struct {
+	io.ReadCloser
+	conn *http.ResponseController
+}
+
+// Read passes on.
+func (b *endingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		_ = b.conn.SetReadDeadline(time.Time{}) // without deadlines there is none to take away
+	}
+	return n, err
 }
 
 // discard takes an answer that nobody will see.

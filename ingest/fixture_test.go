@@ -1,0 +1,306 @@
+package ingest_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/ingest"
+	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/database"
+	"github.com/melodyud/melodyud/internal/database/databasetest"
+	"github.com/melodyud/melodyud/internal/objectstore"
+	"github.com/melodyud/melodyud/internal/objectstore/dir"
+)
+
+// catalog takes tracks over and remembers them, as the real one does.
+type catalog struct {
+	mu     sync.Mutex
+	got    map[melodyud.TrackID]melodyud.Receipt
+	answer func(melodyud.Receipt) error // nil: accept
+}
+
+func (c *catalog) Receive(_ context.Context, r melodyud.Receipt) (melodyud.Track, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.answer != nil {
+		if err := c.answer(r); err != nil {
+			return melodyud.Track{}, err
+		}
+	}
+	if old, ok := c.got[r.Track]; ok && old != r {
+		return melodyud.Track{}, melodyud.ErrConflict
+	}
+	c.got[r.Track] = r
+	return melodyud.Track{ID: r.Track}, nil
+}
+
+func (c *catalog) refuse(answer func(melodyud.Receipt) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answer = answer
+}
+
+func (c *catalog) receipts() []melodyud.Receipt {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []melodyud.Receipt
+	for _, r := range c.got {
+		all = append(all, r)
+	}
+	return all
+}
+
+type people map[string]api.Principal
+
+func (p people) Authenticate(_ context.Context, secret string) (api.Principal, error) {
+	who, ok := p[secret]
+	if !ok {
+		return who, melodyud.ErrUnauthenticated
+	}
+	return who, nil
+}
+
+var everybody = people{
+	"ada": {User: "usr_ada", Roles: []api.Role{api.RoleCreator}},
+	"bob": {User: "usr_bob", Roles: []api.Role{api.RoleCreator}},
+	"lin": {User: "usr_lin", Roles: []api.Role{api.RoleListener, api.RoleOps}},
+}
+
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// fixture is the service behind a real HTTP server.
+type fixture struct {
+	*ingest.Service
+	t       testing.TB
+	db      database.DB
+	store   objectstore.Store
+	catalog *catalog
+	clock   *clock
+	url     string
+}
+
+const partSize = 4096
+
+func newFixture(t testing.TB, change ...func(*ingest.Config)) *fixture {
+	t.Helper()
+	store, err := dir.Open(dir.Config{Path: filepath.Join(t.TempDir(), "objects")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	f := &fixture{
+		t: t, db: databasetest.Open(t), store: store, catalog: &catalog{got: map[melodyud.TrackID]melodyud.Receipt{}},
+		clock: &clock{now: time.Now()},
+	}
+	f.start(change...)
+	return f
+}
+
+// start runs another process of the service on the fixture's backends.
+func (f *fixture) start(change ...func(*ingest.Config)) {
+	f.t.Helper()
+	config := ingest.Config{DB: f.db, Store: f.store, Tracks: f.catalog, PartSize: partSize, Now: f.clock.Now, Sweep: 5 * time.Millisecond}
+	for _, c := range change {
+		c(&config)
+	}
+	s, err := ingest.New(config)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	r, err := api.NewRouter(api.Config{Auth: everybody, Logger: slog.New(slog.NewTextHandler(f.t.Output(), nil))})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	s.Register(r)
+	server := httptest.NewServer(r.Handler())
+	f.t.Cleanup(server.Close)
+	f.Service, f.url = s, server.URL
+}
+
+// run runs the service's janitor until the returned function is called.
+func (f *fixture) run() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- f.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			f.t.Errorf("Run: %v", err)
+		}
+	}
+}
+
+type answer struct {
+	*http.Response
+	body string
+}
+
+// do sends a request as Ada speaking tus, unless headers say otherwise; an empty
+// value removes a header.
+func (f *fixture) do(method, path string, body io.Reader, headers ...string) answer {
+	f.t.Helper()
+	req, err := http.NewRequest(method, f.url+path, body)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	req.Header.Set("Tus-Resumable", "1.0.0")
+	req.Header.Set("Authorization", "Bearer ada")
+	for i := 0; i < len(headers); i += 2 {
+		if headers[i+1] == "" {
+			req.Header.Del(headers[i])
+		} else {
+			req.Header.Set(headers[i], headers[i+1])
+		}
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return answer{res, string(text)}
+}
+
+func (a answer) code() string {
+	var p api.Problem
+	_ = json.Unmarshal([]byte(a.body), &p)
+	return p.Code
+}
+
+// create opens an upload of n bytes (-1: deferred) and returns its path.
+func (f *fixture) create(n int, headers ...string) string {
+	f.t.Helper()
+	length := []string{"Upload-Length", strconv.Itoa(n)}
+	if n < 0 {
+		length = []string{"Upload-Defer-Length", "1"}
+	}
+	a := f.do("POST", "/v1/uploads", nil, append(length, headers...)...)
+	if a.StatusCode != 201 {
+		f.t.Fatalf("create: %d %s", a.StatusCode, a.body)
+	}
+	return a.Header.Get("Location")
+}
+
+func (f *fixture) patch(path string, offset int, data []byte, headers ...string) answer {
+	f.t.Helper()
+	headers = append([]string{"Content-Type", "application/offset+octet-stream", "Upload-Offset", strconv.Itoa(offset)}, headers...)
+	return f.do("PATCH", path, bytes.NewReader(data), headers...)
+}
+
+func (f *fixture) offset(path string) string {
+	f.t.Helper()
+	a := f.do("HEAD", path, nil)
+	if a.StatusCode != 200 {
+		f.t.Errorf("HEAD: %d", a.StatusCode)
+	}
+	return a.Header.Get("Upload-Offset")
+}
+
+func (f *fixture) view(path string) ingest.View {
+	f.t.Helper()
+	var v ingest.View
+	a := f.do("GET", path, nil)
+	if err := json.Unmarshal([]byte(a.body), &v); err != nil || a.StatusCode != 200 {
+		f.t.Errorf("GET: %d %s", a.StatusCode, a.body)
+	}
+	return v
+}
+
+// await waits until the upload is in state.
+func (f *fixture) await(path string, state ingest.State) {
+	f.t.Helper()
+	for range 1000 {
+		if f.view(path).State == state {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	f.t.Fatalf("upload is %+v, want %s", f.view(path), state)
+}
+
+// wantMaster fails unless exactly one receipt came, whose master is data.
+func (f *fixture) wantMaster(data []byte) {
+	f.t.Helper()
+	got := f.catalog.receipts()
+	if len(got) != 1 {
+		f.t.Fatalf("%d receipts", len(got))
+	}
+	sum := sha256.Sum256(data)
+	if m := got[0].Master; m.SHA256 != hex.EncodeToString(sum[:]) || m.Size != int64(len(data)) {
+		f.t.Errorf("receipt %+v", got[0])
+	}
+	if stored := f.object("masters/" + got[0].Master.SHA256); !bytes.Equal(stored, data) {
+		f.t.Errorf("the master's %d bytes are not those of the file", len(stored))
+	}
+}
+
+func (f *fixture) object(key string) []byte {
+	f.t.Helper()
+	r, _, err := f.store.Open(context.Background(), key, 0, -1)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	data, err := io.ReadAll(r)
+	if err := errors.Join(err, r.Close()); err != nil {
+		f.t.Fatal(err)
+	}
+	return data
+}
+
+// parts lists the objects below uploads/.
+func (f *fixture) parts() []string {
+	f.t.Helper()
+	var keys []string
+	for info, err := range f.store.List(context.Background(), "uploads/") {
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		keys = append(keys, info.Key)
+	}
+	return keys
+}
+
+func noise(n int, seed uint64) []byte {
+	data := make([]byte, n)
+	r := rand.New(rand.NewPCG(seed, 1))
+	for i := range data {
+		data[i] = byte(r.Uint32())
+	}
+	return data
+}
+
+func id(path string) string { return strings.TrimPrefix(path, "/v1/uploads/") }
