@@ -190,6 +190,26 @@ func TestAConsumerOutlivesARestartOfTheServer(t *testing.T) {
 	}
 }
 
+func TestALagCountsWhatAGroupHasNotFinished(t *testing.T) {
+	t.Parallel()
+	l := tables.New(databasetest.Open(t))
+	first := series(3)
+	if err := l.Append(t.Context(), "topic", first...); err != nil {
+		t.Fatal(err)
+	}
+	take(t, l, 3)
+	if err := l.Append(t.Context(), "topic", first...); err != nil { // dropped
+		t.Fatal(err)
+	}
+	if err := l.Append(t.Context(), "topic", series(2)...); err != nil {
+		t.Fatal(err)
+	}
+	lags, err := l.Lags(t.Context())
+	if want := (tables.Lag{Topic: "topic", Group: "group", Events: 2}); err != nil || len(lags) != 1 || lags[0] != want {
+		t.Errorf("got %v and %v, want %v", lags, err, want)
+	}
+}
+
 func TestALogNeedsADatabase(t *testing.T) {
 	t.Parallel()
 	if _, err := tables.Open(tables.Config{}); err == nil {
