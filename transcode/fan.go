@@ -88,6 +88,19 @@ func (f *fan) close() {
 	}
 }
 
+// relay sends what change makes of each block of line, then what flush has left,
+// if there is a flush, and closes f.
+func (f *fan) relay(ctx context.Context, line <-chan *chunk, change func(pcm.Block) pcm.Block, flush func() pcm.Block) error {
+	err := drain(ctx, line, func(b pcm.Block) error { return f.send(ctx, change(b)) })
+	if err == nil && flush != nil {
+		err = f.send(ctx, flush())
+	}
+	if err == nil {
+		f.close()
+	}
+	return err
+}
+
 // drain calls do with each block until the line is closed.
 func drain(ctx context.Context, line <-chan *chunk, do func(pcm.Block) error) error {
 	for {

@@ -204,6 +204,9 @@ func (l *lane) run(ctx context.Context, line <-chan *chunk) error {
 	if err != nil {
 		return l.wrap(err)
 	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err := fault.Point("render.rendition"); err != nil {
 		return err
 	}
@@ -234,23 +237,19 @@ func (r *render) startFront(ctx context.Context, line <-chan *chunk, out *fan) {
 	r.startStage(ctx, line, out, pcm.NewDownmix(r.src.Format().Channels), r.grid.AAC.Rate)
 }
 
+// startStage hands out what it makes of line's blocks. Only a complete sound is
+// closed: encoders take the end of a line for the end of the track.
 func (r *render) startStage(ctx context.Context, line <-chan *chunk, out *fan, mix *pcm.Downmix, rate int) {
 	f := r.src.Format()
 	r.start(func() error {
 		if f.Rate == rate {
-			defer out.close()
-			return drain(ctx, line, func(b pcm.Block) error { return out.send(ctx, mix.Process(b)) })
+			return out.relay(ctx, line, mix.Process, nil)
 		}
 		re, err := pcm.NewResampler(f.Rate, rate, mix.Channels(f.Channels))
 		if err != nil {
 			return err
 		}
-		err = drain(ctx, line, func(b pcm.Block) error { return out.send(ctx, re.Process(mix.Process(b))) })
-		if err != nil {
-			return err
-		}
-		defer out.close()
-		return out.send(ctx, re.Flush())
+		return out.relay(ctx, line, func(b pcm.Block) pcm.Block { return re.Process(mix.Process(b)) }, re.Flush)
 	})
 }
 
