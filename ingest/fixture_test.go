@@ -114,14 +114,19 @@ const partSize = 4096
 
 func newFixture(t testing.TB, change ...func(*ingest.Config)) *fixture {
 	t.Helper()
-	store, err := dir.Open(dir.Config{Path: filepath.Join(t.TempDir(), "objects")})
+	return newFixtureOn(t, databasetest.Open(t), t.TempDir(), change...)
+}
+
+// newFixtureOn keeps its objects in a directory that may have been used before.
+func newFixtureOn(t testing.TB, db database.DB, path string, change ...func(*ingest.Config)) *fixture {
+	t.Helper()
+	store, err := dir.Open(dir.Config{Path: filepath.Join(path, "objects")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	f := &fixture{
-		t: t, db: databasetest.Open(t), store: store, catalog: &catalog{got: map[melodyud.TrackID]melodyud.Receipt{}},
-		clock: &clock{now: time.Now()},
+		t: t, db: db, store: store, catalog: &catalog{got: map[melodyud.TrackID]melodyud.Receipt{}}, clock: &clock{now: time.Now()},
 	}
 	f.start(change...)
 	return f
