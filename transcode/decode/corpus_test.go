@@ -144,8 +144,16 @@ func TestMP3MatchesTheISOReference(t *testing.T) {
 			if err != nil {
 				t.Skip(err)
 			}
+			lag := 0
+			_, _ = fmt.Sscanf(row["go-mp3_0.3.4"], "offset %d", &lag)
+			if row["reference_samples_per_channel"] == "1152" {
+				lag = 0 // one frame only: that lag was found on noise
+			}
+			for c := range r.planes {
+				r.planes[c] = r.planes[c][min(lag, len(r.planes[c])):]
+			}
 			rms, worst, n := compareS16(r.planes, ref)
-			t.Log(fmt.Sprintf("rms %.3f max %.0f of %d samples (ours %d)", rms, worst, n, r.facts.Samples))
+			t.Logf("rms %.3f max %.0f of %d samples (ours %d)", rms, worst, n, r.facts.Samples)
 			if row["gold_layer3"] == "yes" && (rms > 1 || worst > 2) {
 				t.Errorf("rms %.3f, max %.0f", rms, worst)
 			}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/fixtures"
 	"github.com/melodyud/melodyud/transcode/decode"
@@ -17,7 +19,11 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "child" {
 		os.Exit(decode.ChildMain(os.Args[2:]))
 	}
-	os.Exit(m.Run())
+	if len(os.Args) > 2 && os.Args[1] == "rogue" {
+		rogue(os.Args[2], os.Args[len(os.Args)-1])
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
 }
 
 // bytesOf runs one of the fixture writers.

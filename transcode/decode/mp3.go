@@ -196,7 +196,7 @@ func (s *mp3Scan) trim(facts Facts, snd sound, comment string) (Facts, sound, er
 	total := facts.Samples
 	t := &trimmed{from: snd, keep: -1}
 	switch priming, length, ok := smpb(comment); {
-	case s.info != nil && s.info.lame && s.info.delay+s.info.padding < total:
+	case s.info != nil && s.info.lame && s.info.delay+s.info.padding <= total:
 		t.skip = s.info.delay + mp3Delay
 		t.keep = total - s.info.delay - s.info.padding
 	case ok && priming+length <= total:

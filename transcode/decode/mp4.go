@@ -247,15 +247,13 @@ func (m *m4a) open(facts Facts, comment string) (Facts, sound, error) {
 	facts.Samples = int64(len(units)) * aacFrame
 	snd := &aacSound{dec: dec, out: newPlanes(m.aac.channels), left: facts.Samples}
 	skip, keep, known := m.presented(comment, facts.Samples)
-	if !known {
-		return facts, snd, nil
-	}
-	facts.Source.Gapless, facts.Samples = true, keep
+	facts.Source.Gapless, facts.Samples = known, keep
 	return facts, &trimmed{from: snd, skip: skip, keep: keep}, nil
 }
 
 // presented says which samples of the track are music: iTunes' comment where
-// there is one (MP3-3), else the edit list.
+// there is one (MP3-3), else the edit list, else all the sample table has, which
+// is not known to be exact.
 func (m *m4a) presented(comment string, total int64) (skip, keep int64, known bool) {
 	if priming, length, ok := smpb(comment); ok && priming+length <= total {
 		return priming, length, true
@@ -263,7 +261,7 @@ func (m *m4a) presented(comment string, total int64) (skip, keep int64, known bo
 	media := min(total, m.duration())
 	edit := firstEdit(m.trak)
 	if edit == nil || m.aac.rate == 0 {
-		return 0, media, media < total
+		return 0, media, false
 	}
 	skip = m.toSamples(edit.MediaTime)
 	if skip < 0 || skip >= media {

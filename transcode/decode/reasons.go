@@ -83,8 +83,8 @@ func needsConverter(what string) error {
 // refusal makes the creator's sentence of f under the given limits.
 func (f *fault) refusal(l Limits) error {
 	r, ok := reasonFor(f.Code)
-	if !ok || !knownDetail(f.What) {
-		return fmt.Errorf("decoder said %q, which is no refusal", f.Code)
+	if !ok {
+		return fmt.Errorf("%q is no refusal", f.Code)
 	}
 	lo, hi := bounds(f.Code, l)
 	what := f.What

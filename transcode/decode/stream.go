@@ -227,6 +227,9 @@ func (s *Stream) refused(body []byte) error {
 	if err := json.Unmarshal(body, &f); err != nil {
 		return s.disown(fmt.Errorf("read refusal: %w", err))
 	}
+	if _, ok := reasonFor(f.Code); !ok || !knownDetail(f.What) {
+		return s.disown(fmt.Errorf("child refuses with %q, %q", f.Code, f.What))
+	}
 	return f.refusal(s.limits)
 }
 

@@ -1,0 +1,156 @@
+package decode_test
+
+import (
+	"math"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/fixtures"
+	"github.com/melodyud/melodyud/transcode/decode"
+)
+
+func TestOddFilesGetTheirRefusal(t *testing.T) {
+	t.Parallel()
+	for _, o := range fixtures.OddFiles() {
+		t.Run(o.Name, func(t *testing.T) {
+			t.Parallel()
+			r := decodeAll(t, decode.Config{FFmpeg: "-"}, masterFile(t, o.Body))
+			if r.code() != o.Code {
+				t.Errorf("got %q (%v), want %q", r.code(), r.err, o.Code)
+			}
+		})
+	}
+}
+
+func TestEveryRefusalIsASentenceForPeople(t *testing.T) {
+	t.Parallel()
+	for _, r := range decode.Reasons {
+		if r.Kind == nil || !strings.HasSuffix(r.Text, ".") || strings.ToLower(r.Code) != r.Code || !strings.Contains(r.Code, ".") {
+			t.Errorf("%+v", r)
+		}
+	}
+	limits := decode.Limits{MinDuration: 30 * time.Second}
+	r := decodeAll(t, decode.Config{FFmpeg: "-", Limits: limits}, masterFile(t, bytesOf(t, fixtures.WAV, fixtures.Spec{Samples: 44100})))
+	refusal, ok := melodyud.AsRefusal(r.err)
+	if !ok || refusal.Code != "audio.too-short" || !strings.Contains(refusal.Text, "30 seconds") {
+		t.Errorf("got %v", r.err)
+	}
+}
+
+func TestAIFFOfEveryKindDecodesExactly(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		encoding fixtures.Encoding
+		depth    int
+		sowt     bool
+	}{
+		"8 bit": {fixtures.S8, 8, false}, "16 bit": {fixtures.S16, 16, false}, "24 bit": {fixtures.S24, 24, false},
+		"32 bit": {fixtures.S32, 32, false}, "fl32": {fixtures.Float32, 0, false}, "fl64": {fixtures.Float64, 0, false},
+		"sowt": {fixtures.S16, 16, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := withDefaults(fixtures.Spec{Encoding: tc.encoding, Chunks: []fixtures.Chunk{{ID: "NAME", Body: []byte("Song")}}})
+			write := fixtures.AIFF
+			if tc.sowt {
+				write = fixtures.AIFFSowt
+			}
+			r := decodeAll(t, decode.Config{FFmpeg: "-"}, masterFile(t, bytesOf(t, write, s)))
+			checkExact(t, r, s, tc.depth)
+			if r.facts.Tags.Title != "Song" {
+				t.Errorf("title %q", r.facts.Tags.Title)
+			}
+		})
+	}
+}
+
+// TestLossyFilesKeepLengthAndPlace: MP3-1, GAP-2 and granule positions give back
+// as many samples as were coded, at lag 0, labelled.
+func TestLossyFilesKeepLengthAndPlace(t *testing.T) {
+	t.Parallel()
+	want := fixtures.Planar(fixtures.Music(), fixtures.MediaRate, 2, fixtures.MediaSamples)
+	for _, name := range []string{fixtures.MP3, fixtures.OggVorbis, fixtures.AAC} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := decodeAll(t, decode.Config{FFmpeg: "-"}, masterFile(t, fixtures.Media(name)))
+			if r.err != nil {
+				t.Fatal(r.err)
+			}
+			if r.facts.Samples != fixtures.MediaSamples || !r.facts.Source.Gapless {
+				t.Errorf("%d samples, gapless %v", r.facts.Samples, r.facts.Source.Gapless)
+			}
+			for c := range want {
+				if db := signalToNoise(want[c], r.planes[c]); db < 12 {
+					t.Errorf("channel %d is %.1f dB above its difference: shifted, swapped or wrong", c, db)
+				}
+			}
+			if r.facts.Tags != (melodyud.Tags{Title: "Four Chords", Artist: "MelodyUD", Album: "Fixtures"}) {
+				t.Errorf("tags %+v", r.facts.Tags)
+			}
+		})
+	}
+}
+
+func signalToNoise(want []float64, got []float32) float64 {
+	var signal, noise float64
+	for i, v := range want {
+		signal += v * v
+		noise += (float64(got[i]) - v) * (float64(got[i]) - v)
+	}
+	return 10 * math.Log10(signal/noise)
+}
+
+func TestOtherFormatsNeedTheConverter(t *testing.T) {
+	t.Parallel()
+	for name, samples := range map[string]int64{fixtures.ALAC: fixtures.MediaRate / 2, fixtures.Opus: 2 * 48000} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			master := fixtures.Media(name)
+			r := decodeAll(t, decode.Config{FFmpeg: "-"}, masterFile(t, master))
+			refusal, _ := melodyud.AsRefusal(r.err)
+			if r.code() != "audio.needs-converter" || !strings.Contains(refusal.Text, "FLAC") {
+				t.Errorf("without converter: %v", r.err)
+			}
+			if _, err := exec.LookPath("ffmpeg"); err != nil {
+				t.Skip("ffmpeg is not installed")
+			}
+			r = decodeAll(t, decode.Config{}, masterFile(t, master))
+			if r.err != nil || r.facts.Samples != samples || r.facts.Tags.Title != "Four Chords" {
+				t.Errorf("%d samples, %+v, %v", r.facts.Samples, r.facts.Tags, r.err)
+			}
+		})
+	}
+}
+
+func TestACutFileIsNeverTakenForAWholeOne(t *testing.T) {
+	t.Parallel()
+	var flac []byte
+	f, err := os.Create(t.TempDir() + "/x.flac")
+	if err == nil {
+		err = fixtures.FLAC(f, fixtures.Spec{Samples: 44100})
+	}
+	if err == nil {
+		flac, err = os.ReadFile(f.Name())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, body := range map[string][]byte{
+		"wav": bytesOf(t, fixtures.WAV, fixtures.Spec{Samples: 44100}), "aiff": bytesOf(t, fixtures.AIFF, fixtures.Spec{Samples: 44100}),
+		"flac": flac, "mp3": fixtures.Media(fixtures.MP3), "ogg": fixtures.Media(fixtures.OggVorbis), "m4a": fixtures.Media(fixtures.AAC),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, keep := range []float64{0.05, 0.3, 0.7, 0.95} {
+				r := decodeAll(t, decode.Config{FFmpeg: "-"}, masterFile(t, fixtures.Truncate(body, keep)))
+				if r.code() != "audio.truncated" {
+					t.Errorf("%g of the file: %q (%v)", keep, r.code(), r.err)
+				}
+			}
+		})
+	}
+}
