@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/api"
@@ -40,7 +41,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "child" {
 		os.Exit(decode.ChildMain(os.Args[2:]))
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 var nora = api.Principal{User: "usr_01NORA", Name: "Nora", Roles: []api.Role{api.RoleCreator}}
@@ -733,6 +734,40 @@ func TestRealSoundIsRenderedStoredVerifiedAndPublishedAlwaysWithTheSameBytes(t *
 	}
 	if len(folders[0]) < 14 || !maps.Equal(folders[0], folders[1]) {
 		t.Errorf("two renders differ, or are no folder: %v", slices.Sorted(maps.Keys(folders[0])))
+	}
+}
+
+func TestAFileRenderedByHandIsWhatTheQueueWouldStore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{})
+	w.run()
+	id := w.receive(theSound)
+	w.deliver("track:render", id)
+	master := w.track(id).Master
+	src, err := os.Create(filepath.Join(t.TempDir(), "sea.wav"))
+	w.must(err)
+	defer src.Close()
+	_, err = src.WriteString(theSound)
+	w.must(err)
+	out := filepath.Join(t.TempDir(), "new", "folder")
+	var last float64
+	got, err := workers.RenderFile(t.Context(), w.engine, src, master.SHA256, out, melodyud.DefaultLadder(), func(f float64) { last = f })
+	w.must(err)
+	if got.Tags != tags || got.HasCover || last != 1 || got.Manifest.MasterSHA256 != master.SHA256 {
+		t.Errorf("got %+v, progress %v", got, last)
+	}
+	stored := w.objects()
+	entries, err := os.ReadDir(out)
+	w.must(err)
+	for _, e := range entries {
+		content, err := os.ReadFile(filepath.Join(out, e.Name()))
+		w.must(err)
+		if key := "media/" + got.Manifest.RenderHash + "/" + e.Name(); stored[key] != string(content) {
+			t.Errorf("%s differs", e.Name())
+		}
+	}
+	if len(entries) != len(stored)-1 { // all but the master
+		t.Errorf("%d files, %d objects", len(entries), len(stored))
 	}
 }
 

@@ -131,13 +131,13 @@ const ringPatience = 2 * time.Second // how long a dead queue may hold up a call
 func (s *Service) ring(ctx context.Context, id melodyud.TrackID, step melodyud.Step) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ringPatience)
 	defer cancel()
-	if err := s.c.Bell.Ring(ctx, TaskFor(id, step)); err != nil {
+	if err := s.c.Bell.Ring(ctx, taskFor(id, step)); err != nil {
 		s.c.Logger.WarnContext(ctx, "ring lost", "track", id, "step", step, "error", err)
 	}
 }
 
-// TaskFor returns the task that wakes a worker for step.
-func TaskFor(id melodyud.TrackID, step melodyud.Step) queue.Task {
+// taskFor returns the task that wakes a worker for step.
+func taskFor(id melodyud.TrackID, step melodyud.Step) queue.Task {
 	switch step {
 	case melodyud.StepPublish:
 		return queue.Task{Type: "track:publish", Subject: string(id), Urgency: queue.Critical}

@@ -191,9 +191,11 @@ func writeEvent(w io.Writer, r *row) error {
 	return err
 }
 
-// write gives the client a while to take b; a stream has no other deadline.
+// write gives the client a while to take b. The deadline is taken back afterwards:
+// over HTTP/2 it would end an idle stream.
 func (e *eventWriter) write(b []byte) error {
 	_ = e.ctl.SetWriteDeadline(time.Now().Add(writePatience)) // not every writer has one
+	defer func() { _ = e.ctl.SetWriteDeadline(time.Time{}) }()
 	if _, err := e.w.Write(b); err != nil {
 		return err
 	}
