@@ -1,6 +1,7 @@
 package dash
 
 import (
+	"encoding/xml"
 	"fmt"
 	"strconv"
 	"strings"
@@ -153,28 +154,27 @@ func files(a *mpd.AdaptationSetType, rep *mpd.RepresentationType, r *melodyud.Re
 	rep.SegmentBase.Timescale = mpd.Ptr(uint32(r.SampleRate))
 }
 
-// Check reads an MPD back and reports whether it has the renditions of m that
-// keep names.
+// Check reads an MPD back and reports whether it has exactly the renditions of m,
+// with their codecs and rates. Errors of content are ErrInvalid.
 func Check(b []byte, m *melodyud.Manifest) error {
-	doc, err := mpd.MPDFromBytes(b)
-	if err != nil {
-		return fmt.Errorf("parse MPD: %w", err)
+	var doc struct {
+		XMLName         xml.Name `xml:"urn:mpeg:dash:schema:mpd:2011 MPD"`
+		Representations []struct {
+			ID        string `xml:"id,attr"`
+			Codecs    string `xml:"codecs,attr"`
+			Bandwidth int    `xml:"bandwidth,attr"`
+		} `xml:"Period>AdaptationSet>Representation"`
 	}
-	listed := map[string]*mpd.RepresentationType{}
-	for _, p := range doc.Periods {
-		for _, a := range p.AdaptationSets {
-			for _, r := range a.Representations {
-				listed[r.Id] = r
-			}
-		}
+	if err := xml.Unmarshal(b, &doc); err != nil {
+		return fmt.Errorf("%w: parse MPD: %w", melodyud.ErrInvalid, err)
 	}
-	if len(listed) != len(m.Renditions) {
-		return fmt.Errorf("%w: MPD of %d representations, the track has %d", melodyud.ErrInvalid, len(listed), len(m.Renditions))
+	if len(doc.Representations) != len(m.Renditions) {
+		return fmt.Errorf("%w: MPD of %d representations, the track has %d",
+			melodyud.ErrInvalid, len(doc.Representations), len(m.Renditions))
 	}
-	for i := range m.Renditions {
+	for i, got := range doc.Representations {
 		want := &m.Renditions[i]
-		got := listed[want.Name]
-		if got == nil || got.Codecs != want.Codecs || int(got.Bandwidth) != want.Bandwidth {
+		if got.ID != want.Name || got.Codecs != want.Codecs || got.Bandwidth != want.Bandwidth {
 			return fmt.Errorf("%w: MPD lacks rendition %s as it is", melodyud.ErrInvalid, want.Name)
 		}
 	}

@@ -3,5 +3,6 @@
 //
 // MPD and Standard use the edge's virtual segment URLs (SegmentTemplate and
 // SegmentTimeline, DASH-3), OnDemand the track files beside it (SegmentBase).
-// XML and types are dash-mpd's; nothing here is written past it.
+// Types and printing are dash-mpd's. Reading back is ours, on encoding/xml, because
+// dash-mpd's parser never returns on some cut-off documents.
 package dash

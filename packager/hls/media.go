@@ -111,7 +111,8 @@ func ParseMedia(b []byte) (MediaPlaylist, error) {
 	if err != nil {
 		return MediaPlaylist{}, fmt.Errorf("parse media playlist: %w", err)
 	}
-	if err := in.Decode(*bytes.NewBuffer(bytes.Clone(b)), true); err != nil {
+	in.SetTargetDuration(1) // else the library raises what it reads to fit the segments
+	if err := decode(in, b); err != nil {
 		return MediaPlaylist{}, fmt.Errorf("parse media playlist: %w", err)
 	}
 	p, err := fromLibrary(in)
@@ -130,7 +131,7 @@ func fromLibrary(in *m3u8.MediaPlaylist) (MediaPlaylist, error) {
 		Init:           Part{URI: in.Map.URI, Offset: in.Map.Offset, Length: in.Map.Limit},
 	}
 	for i, s := range in.GetAllSegments() {
-		if s.Duration <= 0 || math.Round(s.Duration) > float64(p.TargetDuration) {
+		if playable := s.Duration > 0 && math.Round(s.Duration) <= float64(p.TargetDuration); !playable {
 			return p, fmt.Errorf("segment %d lasts %f s, the target duration is %d s", i, s.Duration, p.TargetDuration)
 		}
 		p.Segments = append(p.Segments, Segment{
@@ -139,6 +140,17 @@ func fromLibrary(in *m3u8.MediaPlaylist) (MediaPlaylist, error) {
 		})
 	}
 	return p, nil
+}
+
+// decode lets the library read b. Its parser panics on attribute lists that are
+// cut off, which a damaged object may hold.
+func decode(in m3u8.Playlist, b []byte) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", melodyud.ErrInvalid, r)
+		}
+	}()
+	return in.Decode(*bytes.NewBuffer(bytes.Clone(b)), true)
 }
 
 // checkText holds b to HLS-1.

@@ -165,7 +165,7 @@ func ParseMultivariant(b []byte) (MultivariantPlaylist, error) {
 		return MultivariantPlaylist{}, fmt.Errorf("parse multivariant playlist: %w", err)
 	}
 	in := m3u8.NewMasterPlaylist()
-	if err := in.Decode(*bytes.NewBuffer(bytes.Clone(b)), true); err != nil {
+	if err := decode(in, b); err != nil {
 		return MultivariantPlaylist{}, fmt.Errorf("parse multivariant playlist: %w", err)
 	}
 	var p MultivariantPlaylist
