@@ -23,24 +23,24 @@ const (
 
 // MPD prints the MPD of all renditions with virtual URLs.
 func MPD(m *melodyud.Manifest) ([]byte, error) {
-	return print(m, mpd.PROFILE_LIVE, func(melodyud.Codec) bool { return true }, virtual(m))
+	return document(m, mpd.PROFILE_LIVE, func(melodyud.Codec) bool { return true }, virtual(m))
 }
 
 // Standard prints the MPD of the AAC renditions with virtual URLs (HLS-34 holds
 // for DASH too).
 func Standard(m *melodyud.Manifest) ([]byte, error) {
-	return print(m, mpd.PROFILE_LIVE, func(c melodyud.Codec) bool { return c == melodyud.CodecAAC }, virtual(m))
+	return document(m, mpd.PROFILE_LIVE, func(c melodyud.Codec) bool { return c == melodyud.CodecAAC }, virtual(m))
 }
 
 // OnDemand prints the MPD of all renditions as files beside it.
 func OnDemand(m *melodyud.Manifest) ([]byte, error) {
-	return print(m, mpd.PROFILE_ONDEMAND, func(melodyud.Codec) bool { return true }, files)
+	return document(m, mpd.PROFILE_ONDEMAND, func(melodyud.Codec) bool { return true }, files)
 }
 
 // addressing says where a rendition's segments are.
 type addressing func(*mpd.AdaptationSetType, *mpd.RepresentationType, *melodyud.Rendition)
 
-func print(m *melodyud.Manifest, profile string, keep func(melodyud.Codec) bool, address addressing) ([]byte, error) {
+func document(m *melodyud.Manifest, profile string, keep func(melodyud.Codec) bool, address addressing) ([]byte, error) {
 	period := mpd.NewPeriod()
 	period.Id, period.Start = "p0", mpd.Seconds2DurPtr(0)
 	sets := map[family]*mpd.AdaptationSetType{}
