@@ -22,11 +22,11 @@ func (s *Service) registerPlayback(r *api.Router) {
 			"a path without a host is on this server. The URLs stop working at expires: ask again then.",
 		401, 403, 404, 409), s.playTrack)
 	picture := operation("get-cover", http.MethodGet, "/v1/tracks/{id}/cover", "Get the cover picture",
-		"The front picture found in the file.", 401, 403, 404)
+		"The front picture found in the file.", 401, 403, 404, 409)
 	picture.Responses = binary("The picture.", "image/jpeg", "image/png")
 	huma.Register(r.API, picture, s.cover)
 	waveform := operation("get-waveform", http.MethodGet, "/v1/tracks/{id}/waveform", "Get the waveform",
-		"For drawing: binary peaks as described in the documentation of waveform.dat.", 401, 403, 404)
+		"For drawing: audiowaveform data, version 2, 8 bits.", 401, 403, 404, 409)
 	waveform.Responses = binary("The peaks.", "application/octet-stream")
 	huma.Register(r.API, waveform, s.waveform)
 }
