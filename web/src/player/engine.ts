@@ -1,8 +1,8 @@
 import { signal } from "@preact/signals";
 import type Hls from "hls.js";
 import type { ErrorData, HlsConfig, Level } from "hls.js";
-import { describe, familyOf, flacFormatOf, type Quality } from "./quality";
-import type { FlacFormat } from "./flac";
+import { findFlac, type FlacFormat } from "./flac";
+import { describe, familyOf, type Quality } from "./quality";
 import { remember, remembered } from "./settings";
 
 export type Sound = "idle" | "loading" | "playing" | "paused" | "stalled" | "ended" | "failed";
@@ -155,8 +155,8 @@ export class Engine {
       this.#describe();
     });
     hls.on(Events.FRAG_LOADED, (_e, data) => {
-      if (data.frag.sn === "initSegment") this.#learn(data.frag.level, data.payload);
-      else remember("bandwidth", Math.round(hls.bandwidthEstimate));
+      this.#learn(data.frag.level, data.frag.initSegment?.data);
+      remember("bandwidth", Math.round(hls.bandwidthEstimate));
     });
     hls.on(Events.LEVEL_SWITCHED, (_e, data) => {
       this.heard.value = this.qualities.value[data.level];
@@ -166,11 +166,11 @@ export class Engine {
     hls.attachMedia(this.audio);
   }
 
-  #learn(level: number, payload: ArrayBuffer): void {
-    const level_ = this.#levels[level];
-    if (!level_ || familyOf(level_.audioCodec) !== "FLAC") return;
-    const format = flacFormatOf(payload);
-    if (format) this.#flac.set(level, format);
+  /** learn reads what the playlist does not tell (HLS-19): the bits and rate of a FLAC level. */
+  #learn(index: number, init: Uint8Array | null | undefined): void {
+    if (!init || this.#flac.has(index) || familyOf(this.#levels[index]?.audioCodec) !== "FLAC") return;
+    const format = findFlac(init);
+    if (format) this.#flac.set(index, format);
     this.#describe();
   }
 

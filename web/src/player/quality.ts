@@ -1,4 +1,4 @@
-import { findFlac, type FlacFormat } from "./flac";
+import type { FlacFormat } from "./flac";
 
 /** Quality is one level of the playlist, in words. */
 export interface Quality {
@@ -46,9 +46,4 @@ function kilobits(level: LevelLike, bitrate: number): number {
   const k = bitrate / 1000;
   const near = nominal.find((n) => Math.abs(k - n) <= n * 0.08);
   return near ?? Math.round(k);
-}
-
-/** flacFormatOf reads a FLAC init segment. */
-export function flacFormatOf(init: ArrayBuffer | Uint8Array): FlacFormat | undefined {
-  return findFlac(init instanceof Uint8Array ? init : new Uint8Array(init));
 }
