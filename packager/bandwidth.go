@@ -23,7 +23,10 @@ func Bandwidth(sizes, samples []int64, rate, target int) (peak, average int) {
 		}
 	}
 	mean := bitRate(total(sizes), total(samples), rate)
-	return int(math.Ceil(max(highest, mean))), int(math.Ceil(mean))
+	if highest == 0 {
+		highest = mean
+	}
+	return int(math.Ceil(highest)), int(math.Ceil(mean))
 }
 
 func bitRate(bytes, samples int64, rate int) float64 {

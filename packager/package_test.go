@@ -317,18 +317,17 @@ func TestBandwidthIsThatOfTheBusiestRun(t *testing.T) { // HLS-40, HLS-41
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 12).Draw(t, "segments")
 		sizes := rapid.SliceOfN(rapid.Int64Range(100, 900_000), n, n).Draw(t, "sizes")
-		samples := slices.Repeat([]int64{176128}, n)
-		samples[n-1] = rapid.Int64Range(88200, 198000).Draw(t, "last")
+		samples := rapid.SliceOfN(rapid.Int64Range(22050, 198000), n, n).Draw(t, "samples")
 		peak, average := packager.Bandwidth(sizes, samples, 44100, 4)
-		if want := peakOf(sizes, samples, 44100, 4); math.Abs(float64(peak)-want) > 1.001 || float64(peak) < want-1e-3 {
+		if want := peakOf(sizes, samples, 44100, 4); want > 0 && (math.Abs(float64(peak)-want) > 1.001 || float64(peak) < want-1e-3) {
 			t.Fatalf("peak %d instead of %f", peak, want)
 		}
 		var bytes, length int64
 		for i := range sizes {
 			bytes, length = bytes+sizes[i], length+samples[i]
 		}
-		if want := 8 * float64(bytes) * 44100 / float64(length); math.Abs(float64(average)-want) > 1.001 || average > peak {
-			t.Fatalf("average %d instead of %f, peak %d", average, want, peak)
+		if want := 8 * float64(bytes) * 44100 / float64(length); math.Abs(float64(average)-want) > 1.001 {
+			t.Fatalf("average %d instead of %f", average, want)
 		}
 	})
 }

@@ -177,6 +177,9 @@ func checkTrackFile(t *rapid.T, dir string, m *melodyud.Manifest, r *melodyud.Re
 			t.Fatalf("ALIGN-1, ALIGN-2: %s segment %d has %d packets instead of %d", r.Name, i, got, want)
 		}
 	}
+	if r.Bandwidth < r.AverageBandwidth {
+		t.Fatalf("HLS-40: %s peaks at %d below its average %d", r.Name, r.Bandwidth, r.AverageBandwidth)
+	}
 	if next != uint64(r.EncoderDelay+r.Samples) {
 		t.Fatalf("GAP-3: %s ends at %d instead of %d", r.Name, next, r.EncoderDelay+r.Samples)
 	}
