@@ -17,6 +17,7 @@ type peakMeter struct {
 	kernels    [][]float32 // the phases between samples
 	gain       float32     // the most a kernel can make of samples of 1
 	window     [][]float32 // 2*peakHalf-1 old samples, then up to a chunk of new ones
+	between    [peakChunk]float32
 	truePeak   float32
 	samplePeak float32
 }
@@ -68,9 +69,22 @@ func (p *peakMeter) chunk(c int, x []float32) {
 	p.samplePeak = max(p.samplePeak, f32.MaxAbs(x))
 	p.truePeak = max(p.truePeak, p.samplePeak)
 	if len(p.kernels) > 0 && f32.MaxAbs(w)*p.gain > p.truePeak {
-		p.truePeak = max(p.truePeak, f32.ConvolveValidMaxAbsMulti(w, p.kernels))
+		p.interpolate(w)
 	}
 	copy(w, w[len(w)-keep:])
+}
+
+// interpolate looks between the samples of w, tap by tap over the whole chunk,
+// which vectors do many times faster than sample by sample.
+func (p *peakMeter) interpolate(w []float32) {
+	sum := p.between[:len(w)-2*peakHalf+1]
+	for _, kernel := range p.kernels {
+		f32.Scale(sum, w[:len(sum)], kernel[0])
+		for j, tap := range kernel[1:] {
+			f32.AddScaled(sum, tap, w[j+1:j+1+len(sum)])
+		}
+		p.truePeak = max(p.truePeak, f32.MaxAbs(sum))
+	}
 }
 
 // flush lets the sound ring out.
