@@ -49,7 +49,7 @@ integration: .cache/minio ## the contract suites and stories on real Redis, Post
 FUZZTIME ?= 10s
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	@set -e; for p in $(PACKAGES); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
-		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; done; done
+		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$p; done; done
 
 e2e: build ## upload and play in a real browser and in real players
 	@deploy/need chromium:chromium ffmpeg:ffmpeg mpv:mpv cvlc:vlc-bin

@@ -53,8 +53,12 @@ func (l Ladder) String() string {
 // MarshalText writes the ladder as String does.
 func (l Ladder) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
-// UnmarshalText reads what ParseLadder reads.
+// UnmarshalText reads what MarshalText writes; no text is no ladder.
 func (l *Ladder) UnmarshalText(b []byte) error {
+	if len(b) == 0 {
+		*l = nil
+		return nil
+	}
 	parsed, err := ParseLadder(string(b))
 	if err == nil {
 		*l = parsed

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -68,7 +69,7 @@ func run(ctx context.Context, args []string, s std) int {
 	parser, err := kong.New(&cli{},
 		kong.Name("melodyud"), kong.Description(description),
 		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.DefaultEnvars(""), kong.Vars{"version": node.Version()},
+		kong.DefaultEnvars(""), kong.Vars{"encoders": strings.Join(node.Encoders(), ","), "encoder": node.Encoders()[0]},
 		kong.Writers(s.out, s.err),
 		kong.Exit(func(c int) { code, exited = c, true }),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(s),

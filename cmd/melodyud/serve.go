@@ -5,37 +5,41 @@ import (
 	"fmt"
 	"os"
 
+	"golang.org/x/term"
+
 	"github.com/melodyud/melodyud/internal/node"
-	"github.com/melodyud/melodyud/internal/ops"
 )
 
 type serveCmd struct {
 	node.Config `embed:""`
 }
 
+// Help is printed under the flags.
+func (serveCmd) Help() string {
+	return `Without flags everything runs in this one process and is kept in ./data.
+
+The same program is every part of a cluster: give each process its roles and the
+URLs of the shared backends.
+
+  melodyud serve --roles work --db postgres://… --objects s3://… --queue redis://…`
+}
+
 func (cmd serveCmd) Run(ctx context.Context, s std) error {
-	log, err := ops.NewLogger(s.err, cmd.LogFormat, cmd.LogLevel)
-	if err != nil {
-		return coded{exitStart, err.Error()}
-	}
-	cmd.Config.Logger = log
+	cmd.LogOutput = s.err
 	n, err := node.Open(ctx, cmd.Config)
 	if err != nil {
 		return coded{exitStart, err.Error()}
 	}
-	if link := n.SignInLink(); link != "" {
-		fmt.Fprintf(s.out, "MelodyUD serves %s\nSign your browser in with this link, once: %s\n", n.URL(), link)
-	} else {
-		fmt.Fprintf(s.out, "MelodyUD serves %s\n", n.URL())
+	fmt.Fprintf(s.out, "MelodyUD serves %s\n", n.URL())
+	if link, fresh := n.SignInLink(); link != "" && (fresh || interactive(s)) {
+		fmt.Fprintf(s.out, "Sign your browser in: %s\n", link)
 	}
 	return n.Run(ctx)
 }
 
-// openFile opens a local audio file with a sentence for what can go wrong.
-func openFile(path string) (*os.File, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", path, err)
-	}
-	return f, nil
+// interactive says whether a person reads standard output: the sign-in link is a
+// secret and does not belong into a log.
+func interactive(s std) bool {
+	f, ok := s.out.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }

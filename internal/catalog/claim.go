@@ -206,15 +206,17 @@ func (s *Service) settled(ctx context.Context, tx database.Tx, id melodyud.Track
 }
 
 // Refuse ends a claim for good because of what the creator sent, and tells it as
-// TrackRefused. A lease that was lost is ErrConflict.
+// TrackRefused. The row and its reason stay, the objects are owed to the
+// collector. A lease that was lost is ErrConflict.
 func (s *Service) Refuse(ctx context.Context, c melodyud.Claim, refusal *melodyud.Refusal) error {
-	return s.fenced(ctx, c, func(tx database.Tx, w work) error {
+	err := s.fenced(ctx, c, func(tx database.Tx, w work) error {
 		err := s.set(ctx, tx, w.track, `state = ?, stage = ?, percent = 100, refusal_code = ?, refusal_text = ?`,
 			string(melodyud.StateRefused), string(melodyud.StageDone), keepable(refusal.Code), keepable(refusal.Text))
 		if err != nil {
 			return err
 		}
-		if err := s.settled(ctx, tx, w.track); err != nil {
+		now := database.Millis(s.c.Now())
+		if err := owe(ctx, tx, w.track, melodyud.StepCollect, now, now); err != nil {
 			return err
 		}
 		r, err := load(ctx, tx, w.track)
@@ -223,6 +225,10 @@ func (s *Service) Refuse(ctx context.Context, c melodyud.Claim, refusal *melodyu
 		}
 		return s.tell(ctx, tx, melodyud.TrackRefused, r, melodyud.TrackFact{RefusalCode: refusal.Code})
 	})
+	if err == nil {
+		s.ring(ctx, c.Track.ID, melodyud.StepCollect)
+	}
+	return err
 }
 
 // Storing notes, before the first object is written, that the folder

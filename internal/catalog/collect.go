@@ -9,7 +9,7 @@ import (
 )
 
 // Collect names the objects that may be deleted now that the claim's track is
-// withdrawn. If no other track uses the master it is part of them, and until
+// withdrawn or refused. If no other track uses the master it is part of them, and until
 // Collected no track can be received on those bytes: otherwise an upload of the
 // same file could lose its master to the collector. A lease that was lost is
 // ErrConflict.
@@ -25,8 +25,8 @@ func (s *Service) Collect(ctx context.Context, c melodyud.Claim) (melodyud.Lefto
 			return err
 		}
 		var users int64
-		err = tx.QueryRow(ctx, `SELECT COUNT(*) FROM tracks WHERE master_sha256 = ? AND state <> ?`,
-			[]any{sha, string(melodyud.StateWithdrawn)}, &users)
+		err = tx.QueryRow(ctx, `SELECT COUNT(*) FROM tracks WHERE master_sha256 = ? AND state IN (?, ?)`,
+			[]any{sha, string(melodyud.StateReceived), string(melodyud.StatePublished)}, &users)
 		if err != nil || users > 0 {
 			return err
 		}

@@ -6,14 +6,16 @@ package node
 
 import (
 	"fmt"
-	"log/slog"
+	"io"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/queue"
 )
 
 // Role is a kind of work a process does.
@@ -46,19 +48,22 @@ type Config struct {
 	TicketKeys string `env:"MELODYUD_TICKET_KEYS" placeholder:"ID:BASE64,…" help:"Keys that sign playback tickets, newest first. Default: made once and kept in the database."`
 
 	Ladder      melodyud.Ladder `env:"MELODYUD_LADDER" default:"aac-64,aac-96,aac-160,aac-256,flac" help:"Qualities made of every track."`
-	Encoder     string          `env:"MELODYUD_ENCODER" enum:"go,ffmpeg" default:"go" help:"AAC encoder: go (built in) or ffmpeg (must be installed)."`
+	Encoder     string          `env:"MELODYUD_ENCODER" enum:"${encoders}" default:"${encoder}" help:"AAC encoder: ${encoders}. ffmpeg must be installed, the others are built in."`
 	FFmpeg      string          `env:"MELODYUD_FFMPEG" placeholder:"PATH" help:"ffmpeg for formats the built-in decoders do not know; - for none. Default: the one in PATH, if any."`
 	Concurrency int             `env:"MELODYUD_CONCURRENCY" default:"0" help:"Tracks rendered at once; 0: one for every two processors."`
 	MaxUpload   int64           `env:"MELODYUD_MAX_UPLOAD" default:"2147483648" help:"Largest upload, in bytes."`
 	CacheBytes  int64           `env:"MELODYUD_CACHE_BYTES" default:"268435456" help:"Memory for the edge's cache, in bytes."`
+	Lease       time.Duration   `env:"MELODYUD_LEASE" default:"45s" help:"A worker silent for so long is taken for dead; it reports three times as often."`
 	Drain       time.Duration   `env:"MELODYUD_DRAIN" default:"25s" help:"How long a stop waits for work in hand."`
 
 	LogFormat string `env:"MELODYUD_LOG_FORMAT" enum:"text,json" default:"text" help:"text or json."`
 	LogLevel  string `env:"MELODYUD_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
 
-	Logger *slog.Logger     `kong:"-"` // required
-	Child  []string         `kong:"-"` // command of the decoding child; default: this binary's
-	Now    func() time.Time `kong:"-"` // default time.Now
+	LogOutput io.Writer        `kong:"-" json:"-"` // default os.Stderr
+	Child     []string         `kong:"-" json:"-"` // command of the decoding child; default: this binary's
+	Now       func() time.Time `kong:"-" json:"-"` // default time.Now
+	// Bells wraps the queue, for tests of one that fails; nil leaves it as it is.
+	Bells func(queue.Queue) queue.Queue `kong:"-" json:"-"`
 }
 
 // check fills defaults and refuses what cannot work, in sentences.
@@ -71,8 +76,23 @@ func (c *Config) check() error {
 			return fmt.Errorf("%w: there is no role %q: use api, work, edge, fold", melodyud.ErrInvalid, r)
 		}
 	}
-	if c.Data == "" || c.Logger == nil {
-		return fmt.Errorf("%w: node needs a data directory and a logger", melodyud.ErrInvalid)
+	if c.Data == "" {
+		return fmt.Errorf("%w: --data names no directory", melodyud.ErrInvalid)
+	}
+	if c.Lease == 0 {
+		c.Lease = 45 * time.Second
+	}
+	if c.LogFormat == "" {
+		c.LogFormat = "text"
+	}
+	if c.LogLevel == "" {
+		c.LogLevel = "info"
+	}
+	if c.Drain == 0 {
+		c.Drain = 25 * time.Second
+	}
+	if c.LogOutput == nil {
+		c.LogOutput = os.Stderr
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -1,0 +1,123 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/accounts"
+	"github.com/melodyud/melodyud/internal/database"
+	"github.com/melodyud/melodyud/internal/ticket"
+)
+
+// ticketKeys returns the keys that sign playback tickets: those configured, or
+// else those in the database, where the first process puts one.
+func ticketKeys(ctx context.Context, c Config, db database.DB) (*ticket.Keyring, error) {
+	if c.TicketKeys != "" {
+		keys, err := ticket.ParseKeys(c.TicketKeys)
+		if err != nil {
+			return nil, err
+		}
+		return ticket.NewKeyring(keys...)
+	}
+	var keys []ticket.Key
+	err := db.InTx(ctx, func(tx database.Tx) (err error) {
+		if keys, err = readTicketKeys(ctx, tx); err != nil || len(keys) > 0 {
+			return err
+		}
+		key := newTicketKey(c.Now())
+		keys = []ticket.Key{key}
+		_, err = tx.Exec(ctx, `INSERT INTO ticket_keys (id, secret, created) VALUES (?, ?, ?)`,
+			key.ID, base64.StdEncoding.EncodeToString(key.Secret), database.Millis(c.Now()))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ticket keys: %w", err)
+	}
+	return ticket.NewKeyring(keys...)
+}
+
+func readTicketKeys(ctx context.Context, tx database.Tx) ([]ticket.Key, error) {
+	rows, err := tx.Query(ctx, `SELECT id, secret FROM ticket_keys ORDER BY created DESC, id DESC`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var keys []ticket.Key
+	for rows.Next() {
+		var id, secret string
+		if err := rows.Scan(&id, &secret); err != nil {
+			return nil, err
+		}
+		raw, err := base64.StdEncoding.DecodeString(secret)
+		if err != nil {
+			return nil, fmt.Errorf("key %s: %w", id, err)
+		}
+		keys = append(keys, ticket.Key{ID: id, Secret: raw})
+	}
+	return keys, rows.Err()
+}
+
+func newTicketKey(now time.Time) ticket.Key {
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails: crypto/rand aborts the process instead
+	return ticket.Key{ID: "k" + now.UTC().Format("20060102-150405"), Secret: secret}
+}
+
+// LocalKeyFile is the name, in the data directory, of the key that a fresh server
+// makes for whoever runs it.
+const LocalKeyFile = "local.key"
+
+// localKey makes sure that whoever can read the data directory can use the server:
+// on a database without keys it makes one with every role. It returns "" where the
+// directory has no key that is good.
+func localKey(ctx context.Context, c Config, a *accounts.Service) (secret string, fresh bool, err error) {
+	path := c.path(LocalKeyFile)
+	raw, err := os.ReadFile(path)
+	switch {
+	case err == nil:
+		secret = strings.TrimSpace(string(raw))
+	case errors.Is(err, fs.ErrNotExist):
+		secret = accounts.NewSecret()
+		if err := writeSecret(path, secret); err != nil {
+			return "", false, err
+		}
+	default:
+		return "", false, fmt.Errorf("local key: %w", err)
+	}
+	fresh, err = a.EnsureLocal(ctx, secret)
+	if err != nil || fresh {
+		return secret, fresh, err
+	}
+	if _, err := a.Authenticate(ctx, secret); errors.Is(err, melodyud.ErrUnauthenticated) {
+		return "", false, os.Remove(path) // of another database, or revoked
+	} else if err != nil {
+		return "", false, err
+	}
+	return secret, false, nil
+}
+
+// writeSecret puts a secret into a file that only we can read, durably.
+func writeSecret(path, secret string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".key-*")
+	if err != nil {
+		return fmt.Errorf("local key: %w", err)
+	}
+	defer os.Remove(f.Name())
+	_, err = fmt.Fprintln(f, secret)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("local key: %w", err)
+	}
+	return nil
+}

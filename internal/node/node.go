@@ -1,0 +1,267 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/melodyud/melodyud/edge"
+	"github.com/melodyud/melodyud/ingest"
+	"github.com/melodyud/melodyud/internal/accounts"
+	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/catalog"
+	"github.com/melodyud/melodyud/internal/database/relay"
+	"github.com/melodyud/melodyud/internal/ops"
+	"github.com/melodyud/melodyud/internal/ticket"
+	"github.com/melodyud/melodyud/transcode"
+	"github.com/melodyud/melodyud/web"
+	"github.com/melodyud/melodyud/workers"
+)
+
+// Node is one process of the platform.
+type Node struct {
+	config   Config
+	log      *slog.Logger
+	backends *backends
+	metrics  *prometheus.Registry
+	health   *health
+	tickets  *ticket.Keyring
+	router   *api.Router
+	listener net.Listener
+	runners  []runner
+	closers  []func()
+
+	localKey string
+	fresh    bool
+}
+
+// Open opens the backends, builds the services of the configured roles and
+// starts listening; Run serves. Errors are sentences for operators: a bad URL, an
+// unreachable backend, a data directory in use.
+func Open(ctx context.Context, c Config) (*Node, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	log, err := ops.NewLogger(c.LogOutput, c.LogFormat, c.LogLevel)
+	if err != nil {
+		return nil, err
+	}
+	b, err := openBackends(ctx, c, log)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{config: c, log: log, backends: b, metrics: prometheus.NewRegistry(), health: newHealth(c, b)}
+	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := n.build(ctx); err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	if n.listener, err = net.Listen("tcp", c.Addr); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot listen on %s: %w", c.Addr, err), n.close())
+	}
+	return n, nil
+}
+
+// build makes the services, registers their addresses and lists what runs.
+func (n *Node) build(ctx context.Context) error {
+	keys, err := accounts.New(accounts.Config{DB: n.backends.db, Logger: n.log, Now: n.config.Now})
+	if err != nil {
+		return err
+	}
+	if n.tickets, err = ticketKeys(ctx, n.config, n.backends.db); err != nil {
+		return err
+	}
+	n.router, err = api.NewRouter(api.Config{
+		Version: Version(), Auth: keys, Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
+	})
+	if err != nil {
+		return err
+	}
+	n.health.register(n.router.Mux)
+	n.router.Mux.Handle("GET /metrics", forOps(promhttp.HandlerFor(n.metrics, promhttp.HandlerOpts{})))
+	n.runs("http", listening, n.serve)
+	for _, part := range []struct {
+		wanted bool
+		build  func(context.Context, *accounts.Service) error
+	}{
+		{n.config.has(RoleAPI) || n.config.has(RoleWork), n.buildPipeline},
+		{n.config.has(RoleEdge), n.buildEdge},
+		{n.config.has(RoleFold), n.buildFold},
+	} {
+		if part.wanted {
+			if err := part.build(ctx, keys); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// buildPipeline builds what the api and work roles share, and each one's own part.
+func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
+	tracks, err := catalog.New(catalog.Config{
+		Database: n.backends.db, Store: n.backends.store, Bell: n.backends.queue, Tickets: n.tickets,
+		EdgeURL: n.config.EdgeURL, Lease: n.config.Lease, Logger: n.log, Now: n.config.Now,
+	})
+	if err != nil {
+		return err
+	}
+	work, err := n.newWorkers(tracks)
+	if err != nil {
+		return err
+	}
+	if n.config.has(RoleWork) {
+		n.runs("workers", working, work.Run)
+	}
+	if !n.config.has(RoleAPI) {
+		return nil
+	}
+	if n.localKey, n.fresh, err = localKey(ctx, n.config, a); err != nil {
+		return err
+	}
+	uploads, err := ingest.New(ingest.Config{
+		DB: n.backends.db, Store: n.backends.store, Tracks: tracks, MaxSize: n.config.MaxUpload,
+		Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
+	})
+	if err != nil {
+		return err
+	}
+	n.runs("catalog", listening, tracks.Run)
+	n.runs("uploads", working, uploads.Run)
+	for _, s := range []interface{ Register(*api.Router) }{a, tracks, uploads, work} {
+		s.Register(n.router)
+	}
+	const console = "/ops/queues"
+	n.router.Mux.Handle(console+"/", forOps(n.backends.console(console, false)))
+	n.router.Mux.Handle("/", web.Handler())
+	return nil
+}
+
+func (n *Node) newWorkers(tracks *catalog.Service) (*workers.Service, error) {
+	engine, err := transcode.New(transcode.Config{
+		Child: n.config.Child, Encoder: n.config.Encoder, FFmpeg: n.config.FFmpeg, Logger: n.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return workers.New(workers.Config{
+		Catalog: tracks, Queue: n.backends.queue, Store: n.backends.store, Engine: engine,
+		Ladder: n.config.Ladder, Scratch: n.config.path("scratch"), Concurrency: n.config.Concurrency,
+		Heartbeat: n.config.Lease / 3, Drain: n.config.Drain, Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
+	})
+}
+
+func (n *Node) buildEdge(context.Context, *accounts.Service) error {
+	e, err := edge.New(edge.Config{
+		Store: n.backends.store, Tickets: n.tickets, CacheBytes: n.config.CacheBytes,
+		Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
+	})
+	if err != nil {
+		return err
+	}
+	n.closers = append(n.closers, e.Close)
+	e.Register(n.router)
+	return nil
+}
+
+func (n *Node) buildFold(context.Context, *accounts.Service) error {
+	r, err := relay.New(relay.Config{
+		DB: n.backends.db, Log: n.backends.events, Logger: n.log, Metrics: n.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	n.runs("relay", folding, r.Run)
+	return nil
+}
+
+func (n *Node) runs(name string, p phase, run func(context.Context) error) {
+	n.runners = append(n.runners, runner{name, p, run})
+}
+
+// Run serves until ctx ends, then stops in order: it takes nothing new, finishes
+// what is in hand within the drain time, and closes the backends.
+func (n *Node) Run(ctx context.Context) error {
+	n.log.InfoContext(ctx, "node started", slog.String("version", Version()),
+		slog.Any("roles", n.config.Roles), slog.String("address", n.listener.Addr().String()))
+	err := runAll(ctx, n.runners)
+	err = errors.Join(err, n.close())
+	n.log.InfoContext(ctx, "node stopped", slog.Any("error", err))
+	return err
+}
+
+// serve answers HTTP until ctx ends, then waits for requests in hand.
+func (n *Node) serve(ctx context.Context) error {
+	server := api.NewServer(n.router.Handler())
+	server.ErrorLog = slog.NewLogLogger(n.log.Handler(), slog.LevelWarn)
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(n.listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	n.health.stopping.Store(true)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.config.Drain)
+	defer cancel()
+	if err := server.Shutdown(drain); err != nil {
+		n.log.WarnContext(ctx, "requests cut by the stop", slog.Any("error", err))
+		err = server.Close()
+		if err != nil {
+			return err
+		}
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func (n *Node) close() error {
+	for _, c := range n.closers {
+		c()
+	}
+	if n.listener != nil {
+		_ = n.listener.Close() // closed already when it has served
+	}
+	return n.backends.close()
+}
+
+// URL is where browsers find this process.
+func (n *Node) URL() string {
+	if n.config.PublicURL != "" {
+		return n.config.PublicURL
+	}
+	host, port, err := net.SplitHostPort(n.listener.Addr().String())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// SignInLink is an address that signs a browser in with the local key, or "" when
+// this process has none. fresh says that the key was made just now.
+func (n *Node) SignInLink() (link string, fresh bool) {
+	if n.localKey == "" {
+		return "", false
+	}
+	return n.URL() + "/signin?key=" + url.QueryEscape(n.localKey), n.fresh
+}
+
+// forOps lets only operators through.
+func forOps(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := api.Require(r.Context(), api.RoleOps); err != nil {
+			api.WriteProblem(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
