@@ -156,8 +156,8 @@ func (f *fixture) start(change ...func(*ingest.Config)) {
 // run runs the service's janitor until the returned function is called.
 func (f *fixture) run() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- f.Run(ctx) }()
+	s, done := f.Service, make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
 	return func() {
 		cancel()
 		if err := <-done; err != nil {
