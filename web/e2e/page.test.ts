@@ -107,7 +107,7 @@ describe("the studio", () => {
     await page.locator("[data-job=sending]").first().waitFor();
     expect(await page.locator("[data-job=waiting]").count()).toBe(2);
     await page.getByText(/\/s · .*left/).first().waitFor();
-    await page.locator("[data-state=published]").nth(4).waitFor();
+    await page.locator("[data-state=published]").nth(4).waitFor({ timeout: 50_000 });
     expect(await page.locator("[data-job]").count()).toBe(0);
     for (const u of fake.uploads.values()) expect(Buffer.concat(u.parts).equals(some(u.length)), u.name).toBe(true);
   });

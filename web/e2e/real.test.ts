@@ -1,0 +1,142 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { press, songs } from "./album";
+import { launch, playing, reached, visit, type Visit } from "./browser";
+import { startReal, type Real } from "./server";
+import { wav } from "./sound";
+
+// The whole way in a real browser against the real server: sign in, upload, watch, play.
+
+const rendering = 240_000;
+let browser: Browser;
+let server: Real;
+let dir: string;
+let here: Visit;
+let page: Page;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "melodyud-story-"));
+  browser = await launch();
+  server = await startReal();
+  here = await visit(browser, server.signIn);
+  page = here.page;
+  page.setDefaultTimeout(30_000);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+  await rm(dir, { recursive: true, force: true });
+});
+
+afterEach(() => {
+  expect(here.complaints).toEqual([]);
+});
+
+test("the printed link signs in, and the empty studio teaches", async () => {
+  await page.getByRole("link", { name: "Studio" }).click();
+  await page.getByRole("heading", { name: "Drop your first tracks here" }).waitFor();
+  expect(new URL(page.url()).search).toBe("");
+});
+
+test("several files go up at once and become published while one looks on", { timeout: rendering }, async () => {
+  const tagged = songs.slice(0, 2);
+  const files = await Promise.all(tagged.map((s, i) => press(browser, dir, s, i, 24)));
+  const plain = join(dir, "untagged take.wav");
+  await writeFile(plain, wav(30, 5));
+  await page.locator("input[type=file]").setInputFiles([...files, plain]);
+  await page.locator("[data-state=published]").nth(2).waitFor({ timeout: rendering });
+  for (const s of tagged) {
+    const row = page.locator("[data-state=published]", { hasText: s.title });
+    expect(await row.textContent()).toContain(s.artist);
+    await row.locator(".cover img").waitFor();
+  }
+  await page.locator("[data-state=published]", { hasText: "untagged take" }).waitFor();
+});
+
+test("a file that is no music is refused with a sentence", async () => {
+  const file = join(dir, "notes.wav");
+  await writeFile(file, "These are notes, but not of the musical kind.\n".repeat(50));
+  await page.locator("input[type=file]").setInputFiles(file);
+  const row = page.locator("[data-state=refused], [data-job=failed]", { hasText: /notes/ });
+  await row.waitFor();
+  expect(await row.locator(".wrong").textContent()).toMatch(/[A-Z].{10,}\./);
+  expect(await row.locator("code").textContent()).toMatch(/^[a-z]+[.][a-z.-]+$/);
+});
+
+test("a track is renamed", async () => {
+  await page.getByRole("button", { name: "Rename untagged take" }).click();
+  await page.getByLabel("Title").fill("First Take ♯1 <b>");
+  await page.getByLabel("Artist").fill("Łukasz");
+  await page.getByLabel("Artist").press("Enter");
+  await page.locator(".row-title", { hasText: "First Take ♯1 <b>" }).waitFor();
+});
+
+test("music plays past five seconds in one continuous range, holds and seeks", async () => {
+  await page.getByRole("link", { name: "Listen" }).click();
+  await page.getByRole("button", { name: "Play Harbour Lights" }).click();
+  await reached(page, 5.2);
+  const now = await playing(page);
+  expect(now.ranges.length).toBe(1);
+  expect(now.duration).toBeCloseTo(24, 0);
+  await page.keyboard.press("k");
+  const held = await playing(page);
+  expect(held.paused).toBe(true);
+  await page.waitForTimeout(500);
+  expect((await playing(page)).time).toBe(held.time);
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("ArrowRight");
+  const sought = await playing(page);
+  expect(sought.time).toBeCloseTo(held.time + 10, 0);
+  await page.keyboard.press("k");
+  await reached(page, sought.time + 1);
+  expect((await playing(page)).ranges.length).toBe(1);
+});
+
+test("each quality can be chosen and is heard", async () => {
+  await page.getByRole("slider", { name: "Position" }).press("Home");
+  for (const label of ["AAC 64 kbit/s", "AAC 256 kbit/s", "AAC 96 kbit/s"]) {
+    await page.locator(".quality-button").click();
+    await page.getByRole("option", { name: label }).click();
+    await page.locator(`[data-quality='${label}']`).waitFor();
+  }
+  const { time } = await playing(page);
+  await reached(page, time + 1);
+});
+
+test("hi-fi plays lossless and goes back, where the music was", async () => {
+  await page.getByRole("slider", { name: "Position" }).press("Home");
+  await page.getByRole("switch", { name: "Hi-fi" }).click();
+  await page.locator("[data-quality='FLAC 16 bit / 44.1 kHz']").waitFor();
+  await reached(page, 5.2);
+  const lossless = await playing(page);
+  expect(lossless.ranges.length).toBe(1);
+  await page.getByRole("switch", { name: "Hi-fi" }).click();
+  await page.locator("[data-quality^=AAC]").waitFor();
+  await reached(page, lossless.time + 1);
+});
+
+test("the next track follows by itself", async () => {
+  const before = await page.locator(".dock-title").textContent();
+  await page.getByRole("slider", { name: "Position" }).press("End");
+  await page.waitForFunction((title) => document.querySelector(".dock-title")?.textContent !== title, before);
+  await reached(page, 1);
+});
+
+test("a deleted track leaves the player too", { timeout: 60_000 }, async () => {
+  await page.getByRole("link", { name: "Studio" }).click();
+  await page.getByRole("button", { name: "Delete Paper Lanterns" }).click();
+  await page.getByRole("button", { name: "Delete", exact: true }).click();
+  await page.getByText("will be deleted").waitFor({ state: "hidden" });
+  await expect.poll(() => page.evaluate(() => fetch("/v1/catalog").then((r) => r.text())), { timeout: 15_000 }).not.toContain("Paper Lanterns");
+});
+
+test("after signing out the page asks for the key", async () => {
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("Your key").fill(server.signIn);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.locator("[data-track]").first().waitFor();
+});
