@@ -156,7 +156,7 @@ func wantRepaired(t *testing.T, path string) {
 	f.clock.Add(25 * time.Hour)
 	stop := f.run()
 	defer stop()
-	for range 1000 {
+	for range patience {
 		if len(f.parts()) == 0 {
 			break
 		}

@@ -132,7 +132,7 @@ func TestCatalogThatIsAwayIsAskedAgain(t *testing.T) {
 	}
 	stop := f.run()
 	defer stop()
-	for range 1000 {
+	for range patience {
 		if f.view(path).State == ingest.StateReceived {
 			break
 		}
@@ -188,7 +188,7 @@ func TestDamagedPartsNeverBecomeAMaster(t *testing.T) { // faults.md A4
 				t.Fatalf("%d %s", a.StatusCode, a.body)
 			}
 			stop := f.run()
-			for range 2000 {
+			for range patience {
 				if f.view(path).State == ingest.StateRefused {
 					break
 				}
@@ -263,7 +263,7 @@ func TestOrphanedPartsGoAndLivePartsStay(t *testing.T) { // faults.md A9
 	}
 	f.clock.Add(10 * time.Hour)
 	stop = f.run()
-	for range 1000 {
+	for range patience {
 		if len(f.parts()) <= 2 {
 			break
 		}
@@ -293,7 +293,7 @@ func TestFinishedUploadsAreForgottenInTheEnd(t *testing.T) {
 		t.Errorf("forgotten too early: %d", a.StatusCode)
 	}
 	f.clock.Add(2 * 24 * time.Hour)
-	for range 1000 {
+	for range patience {
 		if f.do("HEAD", path, nil).StatusCode == 404 {
 			break
 		}

@@ -112,6 +112,10 @@ type fixture struct {
 
 const partSize = 4096
 
+// patience is how many looks, some milliseconds apart, a test takes before it
+// gives up: far more than a loaded machine needs.
+const patience = 10_000
+
 func newFixture(t testing.TB, change ...func(*ingest.Config)) *fixture {
 	t.Helper()
 	return newFixtureOn(t, databasetest.Open(t), t.TempDir(), change...)
@@ -248,7 +252,7 @@ func (f *fixture) view(path string) ingest.View {
 // await waits until the upload is in state.
 func (f *fixture) await(path string, state ingest.State) {
 	f.t.Helper()
-	for range 1000 {
+	for range patience {
 		if f.view(path).State == state {
 			return
 		}

@@ -262,7 +262,7 @@ func TestExpiredUploadIsGoneAtOnceAndItsPartsSoon(t *testing.T) { // expiration 
 			t.Errorf("PATCH: %d", a.StatusCode)
 		}
 		stop := f.run()
-		for range 1000 {
+		for range patience {
 			if len(f.parts()) == 0 {
 				break
 			}

@@ -21,8 +21,9 @@ import (
 	"github.com/melodyud/melodyud/internal/objectstore/objectstoretest"
 )
 
-// raw opens a connection and sends the head of a PATCH that announces size bytes.
-func (f *fixture) raw(path string, offset, size int, headers ...string) net.Conn {
+// raw opens a connection and sends, in one piece, the head of a PATCH that
+// announces size bytes and the first of them.
+func (f *fixture) raw(path string, offset, size int, first []byte, headers ...string) net.Conn {
 	f.t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(f.url, "http://"))
 	if err != nil {
@@ -30,7 +31,7 @@ func (f *fixture) raw(path string, offset, size int, headers ...string) net.Conn
 	}
 	f.t.Cleanup(func() { _ = conn.Close() })
 	_, err = fmt.Fprintf(conn, "PATCH %s HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nAuthorization: Bearer ada\r\nContent-Type: %s\r\n"+
-		"Upload-Offset: %d\r\nContent-Length: %d\r\n%s\r\n", path, octets, offset, size, strings.Join(headers, ""))
+		"Upload-Offset: %d\r\nContent-Length: %d\r\n%s\r\n%s", path, octets, offset, size, strings.Join(headers, ""), first)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func (f *fixture) send(conn net.Conn, data []byte) {
 // awaitOffset waits until the upload's row says n.
 func (f *fixture) awaitOffset(path string, n int64) {
 	f.t.Helper()
-	for range 1000 {
+	for range patience {
 		if f.view(path).Offset == n {
 			return
 		}
@@ -61,8 +62,7 @@ func TestBytesOfABrokenConnectionAreKept(t *testing.T) { // TUS-1, faults.md A1
 	f := newFixture(t)
 	data := noise(3*partSize, 3)
 	path := f.create(len(data))
-	conn := f.raw(path, 0, len(data))
-	f.send(conn, data[:partSize+99])
+	conn := f.raw(path, 0, len(data), data[:partSize+99])
 	f.awaitOffset(path, partSize)
 	_ = conn.Close()
 	f.awaitOffset(path, partSize+99)
@@ -77,16 +77,15 @@ func TestBrokenChunkWithChecksumIsNotApplied(t *testing.T) { // TUS-1
 	f := newFixture(t)
 	data := noise(3*partSize, 4)
 	path := f.create(len(data))
-	conn := f.raw(path, 0, len(data), "Upload-Checksum: "+sum("sha1", string(data))+"\r\n")
-	f.send(conn, data[:2*partSize])
-	for range 1000 {
+	conn := f.raw(path, 0, len(data), data[:2*partSize], "Upload-Checksum: "+sum("sha1", string(data))+"\r\n")
+	for range patience {
 		if len(f.parts()) == 2 {
 			break
 		}
 		time.Sleep(time.Millisecond)
 	}
 	_ = conn.Close()
-	for range 1000 {
+	for range patience {
 		if len(f.parts()) == 0 {
 			break
 		}
@@ -105,27 +104,28 @@ func TestNewerRequestTakesOverFromAStuckOne(t *testing.T) { // TUS-2, faults.md 
 			f := newFixture(t)
 			data := noise(3*partSize, 5)
 			path := f.create(len(data))
-			conn := f.raw(path, 0, len(data))
-			f.send(conn, data[:partSize+7])
+			conn := f.raw(path, 0, len(data), data[:partSize+7])
 			f.awaitOffset(path, partSize)
 			want := map[string]int{"HEAD": 200, "PATCH": 409, "DELETE": 204}[method]
-			a := f.do(method, path, nil, "Content-Type", octets, "Upload-Offset", strconv.Itoa(partSize))
+			a := f.do(method, path, nil, "Content-Type", octets, "Upload-Offset", "0")
 			if a.StatusCode != want {
 				t.Errorf("%d %s", a.StatusCode, a.body)
-			}
-			if method == "HEAD" && a.Header.Get("Upload-Offset") != strconv.Itoa(partSize+7) {
-				t.Errorf("HEAD says %s", a.Header.Get("Upload-Offset"))
 			}
 			reply := make([]byte, 12)
 			if _, err := io.ReadFull(conn, reply); err != nil || string(reply) != "HTTP/1.1 423" {
 				t.Errorf("the older request got %q, %v", reply, err)
 			}
-			if method == "PATCH" {
-				if a := f.patch(path, partSize+7, data[partSize+7:]); a.StatusCode != 204 {
-					t.Errorf("%d %s", a.StatusCode, a.body)
-				}
-				f.wantMaster(data)
+			if method == "DELETE" {
+				return
 			}
+			at := int(f.view(path).Offset)
+			if method == "HEAD" && a.Header.Get("Upload-Offset") != strconv.Itoa(at) {
+				t.Errorf("HEAD says %s, the upload stands at %d", a.Header.Get("Upload-Offset"), at)
+			}
+			if a := f.patch(path, at, data[at:]); a.StatusCode != 204 {
+				t.Errorf("%d %s", a.StatusCode, a.body)
+			}
+			f.wantMaster(data)
 		})
 	}
 }
@@ -134,8 +134,7 @@ func TestAnotherCreatorCannotInterrupt(t *testing.T) { // TUS-6
 	t.Parallel()
 	f := newFixture(t)
 	path := f.create(2 * partSize)
-	conn := f.raw(path, 0, 2*partSize)
-	f.send(conn, make([]byte, partSize+1))
+	conn := f.raw(path, 0, 2*partSize, make([]byte, partSize+1))
 	f.awaitOffset(path, partSize)
 	for _, method := range []string{"HEAD", "DELETE", "PATCH"} {
 		if a := f.do(method, path, nil, "Authorization", "Bearer bob", "Content-Type", octets, "Upload-Offset", "0"); a.StatusCode != 404 {
@@ -150,8 +149,7 @@ func TestSilentClientIsCutOffAndItsBytesKept(t *testing.T) { // faults.md C7
 	t.Parallel()
 	f := newFixture(t, func(c *ingest.Config) { c.ReadTimeout = 50 * time.Millisecond })
 	path := f.create(2 * partSize)
-	conn := f.raw(path, 0, 2*partSize)
-	f.send(conn, make([]byte, 10))
+	conn := f.raw(path, 0, 2*partSize, make([]byte, 10))
 	reply, err := io.ReadAll(conn) // until the server closes
 	if err != nil || !strings.HasPrefix(string(reply), "HTTP/1.1 503") || !strings.Contains(string(reply), "upload.interrupted") {
 		t.Errorf("%s %v", reply, err)
@@ -163,8 +161,7 @@ func TestConnectionServesTheNextRequestAfterAnUpload(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, func(c *ingest.Config) { c.ReadTimeout = 50 * time.Millisecond })
 	path := f.create(20)
-	conn := f.raw(path, 0, 10)
-	f.send(conn, make([]byte, 10))
+	conn := f.raw(path, 0, 10, make([]byte, 10))
 	reply := make([]byte, 12)
 	if _, err := io.ReadFull(conn, reply); err != nil || string(reply) != "HTTP/1.1 204" {
 		t.Fatalf("%s %v", reply, err)
@@ -315,7 +312,7 @@ func TestWritersAreBoundedAndEachCreatorHasHalf(t *testing.T) { // faults.md A14
 	f := newFixture(t, func(c *ingest.Config) { c.MaxWriters = 4 })
 	for range 2 {
 		path := f.create(2 * partSize)
-		f.send(f.raw(path, 0, 2*partSize), make([]byte, partSize))
+		f.raw(path, 0, 2*partSize, make([]byte, partSize))
 		f.awaitOffset(path, partSize)
 	}
 	path := f.create(5)
@@ -369,16 +366,15 @@ func TestDrainingStoresWhatArrivedAndTurnsNewBytesAway(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	path := f.create(2 * partSize)
-	conn := f.raw(path, 0, 2*partSize)
-	f.send(conn, make([]byte, partSize+9))
+	conn := f.raw(path, 0, 2*partSize, make([]byte, partSize+9))
 	f.awaitOffset(path, partSize)
 	f.Drain()
 	reply := make([]byte, 12)
 	if _, err := io.ReadFull(conn, reply); err != nil || string(reply) != "HTTP/1.1 503" {
 		t.Errorf("%s %v", reply, err)
 	}
-	f.awaitOffset(path, partSize+9)
-	if a := f.patch(path, partSize+9, make([]byte, 3)); a.StatusCode != 503 || a.code() != "upload.stopping" {
+	at := int(f.view(path).Offset)
+	if a := f.patch(path, at, make([]byte, 3)); at < partSize || a.StatusCode != 503 || a.code() != "upload.stopping" {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 }

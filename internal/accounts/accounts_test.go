@@ -399,3 +399,28 @@ func TestDatabaseOutageIsNotAWrongKey(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func (f *fixture) guessFrom(address string) int {
+	req := httptest.NewRequest("GET", "/signin?key=nonsense", nil)
+	req.RemoteAddr = address
+	w := httptest.NewRecorder()
+	f.handler.ServeHTTP(w, req)
+	return w.Code
+}
+
+func TestLimitCountsNetworksAndForgetsNobodyElse(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for i := range 20 { // one IPv6 network, many addresses
+		if code := f.guessFrom(fmt.Sprintf("[2001:db8:1:2::%x]:999", i+1)); code != 401 {
+			t.Fatalf("guess %d: %d", i, code)
+		}
+	}
+	for address, want := range map[string]int{
+		"[2001:db8:1:2:3::4]:1": 429, "[2001:db8:1:3::1]:1": 401, "192.0.2.1:1": 401, "[::ffff:192.0.2.1]:2": 401, "strange": 401,
+	} {
+		if code := f.guessFrom(address); code != want {
+			t.Errorf("%s: %d, want %d", address, code, want)
+		}
+	}
+}
