@@ -7,6 +7,9 @@ BIN := bin/melodyud
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/melodyud/melodyud/internal/node.version=$(VERSION)
 MINIO := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
+# The AAC encoder has vector code behind a tag: the same bytes in a fifth less time.
+export GOFLAGS := $(GOFLAGS) -tags=goaac_simd
+
 PACKAGES = $(shell go list ./... | grep -v /node_modules/)
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
 
@@ -57,7 +60,7 @@ e2e: build ## upload and play in a real browser and in real players
 
 bench: build ## speed, as ratios against ffmpeg in the same run
 	@deploy/need ffmpeg:ffmpeg
-	go test -run '^$$' -bench . -benchtime 3x ./transcode/... ./packager/... ./edge/... ./cmd/melodyud
+	go test -run '^$$' -bench . -benchtime 3x ./transcode/... ./packager/... ./edge/... ./internal/node
 
 help: ## this list
 	@grep -hE '^[a-z][a-z/.0-9]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14

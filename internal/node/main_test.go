@@ -21,6 +21,8 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case "child":
 			os.Exit(node.ChildMain(os.Args[2:]))
+		case "render":
+			os.Exit(renderAlone(os.Args[2], os.Args[3]))
 		case "serve":
 			os.Exit(serve(os.Args[2]))
 		}
