@@ -1,0 +1,281 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/melodyud/melodyud/fixtures"
+)
+
+// TestMain lets this test binary be the program itself, so that tests see real
+// processes with real exit codes.
+func TestMain(m *testing.M) {
+	if os.Getenv("MELODYUD_TEST_MAIN") == "1" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// program is the command line run for one data directory.
+type program struct {
+	t    *testing.T
+	data string
+	url  string
+}
+
+// result is what a command left.
+type result struct {
+	code     int
+	out, err string
+}
+
+func (p *program) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), "MELODYUD_TEST_MAIN=1", "MELODYUD_DATA="+p.data, "MELODYUD_SERVER="+p.url)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+func (p *program) run(args ...string) result {
+	p.t.Helper()
+	var out, errs bytes.Buffer
+	cmd := p.command(args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		p.t.Fatal(err)
+	}
+	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+}
+
+// must runs a command that has to succeed and returns its standard output.
+func (p *program) must(args ...string) string {
+	p.t.Helper()
+	r := p.run(args...)
+	if r.code != 0 {
+		p.t.Fatalf("melodyud %s: exit %d\n%s%s", strings.Join(args, " "), r.code, r.out, r.err)
+	}
+	return r.out
+}
+
+// serving starts a server of its own for a test.
+func serving(t *testing.T) *program {
+	t.Helper()
+	p := &program{t: t, data: t.TempDir()}
+	cmd := p.command("serve", "--addr", "127.0.0.1:0", "--ffmpeg", "-")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() && p.url == "" {
+		p.url, _ = strings.CutPrefix(lines.Text(), "MelodyUD serves ")
+	}
+	go io.Copy(io.Discard, out)
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("serve ended with %v", err)
+		}
+		if t.Failed() {
+			t.Logf("log:\n%s", log.String())
+		}
+	})
+	if p.url == "" {
+		t.Fatal("serve told no address")
+	}
+	return p
+}
+
+// tone writes a WAV of music and returns its path.
+func tone(t *testing.T, seconds int) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "Tone & Täst.wav")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := fixtures.WAV(f, fixtures.Spec{Samples: seconds * 44100, Wave: fixtures.Music()}); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func words(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "words.mp3")
+	if err := os.WriteFile(path, []byte(strings.Repeat("words ", 500)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func decode[T any](t *testing.T, text string) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatalf("%v in %q", err, text)
+	}
+	return v
+}
+
+func TestUploadWaitsForAPublishedTrackThatPlays(t *testing.T) {
+	t.Parallel()
+	p := serving(t)
+	up := decode[uploaded](t, p.must("upload", tone(t, 5), "--title", "Tune", "--artist", "Me", "--wait", "--json"))
+	if up.State != "published" || !strings.HasPrefix(up.PlaybackURL, p.url+"/p/") {
+		t.Fatalf("%+v", up)
+	}
+	got := decode[track](t, p.must("track", up.Track, "--json"))
+	if got.Title != "Tune" || got.Artist != "Me" || got.FileName != "Tone & Täst.wav" || got.Release.Duration != 5 {
+		t.Errorf("%+v", got)
+	}
+	if list := p.must("tracks"); !strings.Contains(list, up.Track) || !strings.Contains(list, "0:05") {
+		t.Errorf("tracks says\n%s", list)
+	}
+	for _, flags := range [][]string{{}, {"--hifi"}, {"--dash"}} {
+		address := strings.TrimSpace(p.must(append([]string{"play-url", up.Track}, flags...)...))
+		plays(t, address)
+	}
+	for _, args := range [][]string{{"health"}, {"queue", "ls"}, {"queue", "dead"}, {"version"}} {
+		if out := p.must(args...); strings.TrimSpace(out) == "" {
+			t.Errorf("%v says nothing", args)
+		}
+	}
+}
+
+// plays lets the players that are installed play an address; none may warn about
+// the stream.
+func plays(t *testing.T, address string) {
+	t.Helper()
+	for _, player := range [][]string{
+		{"ffmpeg", "-nostdin", "-v", "warning", "-i", address, "-f", "null", "-"},
+		{"mpv", "--no-config", "--no-video", "--ao=null", "--untimed", "--msg-level=all=warn", address},
+	} {
+		path, err := exec.LookPath(player[0])
+		if err != nil {
+			if os.Getenv("CI") != "" {
+				t.Errorf("%s is not installed", player[0])
+			}
+			t.Logf("%s is not installed: not tried", player[0])
+			continue
+		}
+		out, err := exec.Command(path, player[1:]...).CombinedOutput()
+		if err != nil || len(bytes.TrimSpace(out)) > 0 {
+			t.Errorf("%s on %s: %v\n%s", player[0], filepath.Base(address), err, out)
+		}
+	}
+}
+
+func TestRefusedFilesExitWithThreeAndAReason(t *testing.T) {
+	t.Parallel()
+	p := serving(t)
+	empty := filepath.Join(t.TempDir(), "empty.wav")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, code := range map[string]string{words(t): "audio.unknown-format", empty: "upload.empty"} {
+		r := p.run("upload", file, "--wait")
+		if r.code != exitRefused || !strings.Contains(r.err, code+": ") {
+			t.Errorf("%s: exit %d, %s", filepath.Base(file), r.code, r.err)
+		}
+	}
+	r := p.run("upload", words(t), tone(t, 1), "--wait", "--json")
+	if r.code != exitRefused || !strings.Contains(r.out, `"published"`) || !strings.Contains(r.out, `"refused"`) {
+		t.Errorf("one bad file of two: exit %d, %s", r.code, r.out)
+	}
+}
+
+func TestProbeSaysAcceptOrRefuse(t *testing.T) {
+	t.Parallel()
+	p := &program{t: t, data: t.TempDir()}
+	if out := p.must("probe", tone(t, 2), "--json"); !strings.Contains(out, `"verdict":"accept"`) || !strings.Contains(out, `"seconds":2`) {
+		t.Error(out)
+	}
+	r := p.run("probe", tone(t, 1), words(t), "--ffmpeg", "-")
+	if r.code != exitRefused || !strings.Contains(r.out, "refuse audio.unknown-format: ") || !strings.Contains(r.out, ": accept ") {
+		t.Errorf("exit %d: %s%s", r.code, r.out, r.err)
+	}
+}
+
+func TestRenderWritesEverythingWithoutAServer(t *testing.T) {
+	t.Parallel()
+	p := &program{t: t, data: t.TempDir()}
+	out := t.TempDir()
+	made := decode[struct {
+		Seconds  float64 `json:"seconds"`
+		Wall     float64 `json:"wall_seconds"`
+		CPU      float64 `json:"cpu_seconds"`
+		Realtime float64 `json:"x_realtime"`
+		Peak     int64   `json:"peak_bytes"`
+		Manifest struct {
+			Renditions []struct{ File string }
+		}
+	}](t, p.must("render", tone(t, 6), "--out", out, "--ladder", "aac-96,flac", "--json"))
+	if made.Seconds != 6 || made.Wall <= 0 || made.CPU <= 0 || made.Realtime <= 0 || made.Peak <= 0 || len(made.Manifest.Renditions) != 2 {
+		t.Errorf("%+v", made)
+	}
+	for _, name := range []string{
+		"aac-96.mp4", "flac.mp4", "manifest.json", "index.m3u8", "hifi.m3u8", "aac-96.m3u8", "flac.m3u8",
+		"manifest.mpd", "features.json", "waveform.dat",
+	} {
+		if info, err := os.Stat(filepath.Join(out, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	plays(t, filepath.Join(out, "hifi.m3u8"))
+	if r := p.run("render", words(t), "--out", t.TempDir(), "--ffmpeg", "-"); r.code != exitRefused {
+		t.Errorf("words: exit %d", r.code)
+	}
+}
+
+func TestServeThatCannotStartExitsWithTwoAndOneLine(t *testing.T) {
+	t.Parallel()
+	p := serving(t)
+	for name, args := range map[string][]string{
+		"data directory in use": {"serve", "--addr", "127.0.0.1:0"},
+		"unreachable database":  {"serve", "--data", t.TempDir(), "--db", "postgres://127.0.0.1:1/x"},
+		"unreachable queue":     {"serve", "--data", t.TempDir(), "--queue", "redis://127.0.0.1:1"},
+		"bad URL":               {"serve", "--data", t.TempDir(), "--objects", "ftp://x"},
+		"address in use":        {"serve", "--data", t.TempDir(), "--addr", strings.TrimPrefix(p.url, "http://")},
+	} {
+		r := p.run(args...)
+		if r.code != exitStart || strings.Count(r.err, "\n") != 1 {
+			t.Errorf("%s: exit %d, %s", name, r.code, r.err)
+		}
+	}
+}
+
+func TestCommandsWithoutAServerSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	p := &program{t: t, data: t.TempDir(), url: "http://127.0.0.1:1"}
+	if r := p.run("tracks"); r.code != exitFailed || !strings.Contains(r.err, "--key") {
+		t.Errorf("without a key: exit %d, %s", r.code, r.err)
+	}
+	if r := p.run("tracks", "--key", "mk_x"); r.code != exitFailed || !strings.Contains(r.err, "melodyud serve") {
+		t.Errorf("without a server: exit %d, %s", r.code, r.err)
+	}
+	if r := p.run("--help"); r.code != exitOK || !strings.Contains(r.out, "melodyud upload song.flac --wait") {
+		t.Errorf("--help: exit %d", r.code)
+	}
+	if r := p.run("dance"); r.code != exitFailed || !strings.Contains(r.err, "--help") {
+		t.Errorf("unknown command: exit %d, %s", r.code, r.err)
+	}
+}
