@@ -19,7 +19,7 @@ import (
 // TestMain lets this test binary be the program itself, so that tests see real
 // processes with real exit codes.
 func TestMain(m *testing.M) {
-	if os.Getenv("MELODYUD_TEST_MAIN") == "1" {
+	if os.Getenv("MELODYUD_TEST_MAIN") == "1" || (len(os.Args) > 1 && os.Args[1] == "child") {
 		main()
 		return
 	}

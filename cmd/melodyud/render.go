@@ -17,7 +17,7 @@ import (
 
 // engine is what both local commands let one choose.
 type engine struct {
-	FFmpeg string `env:"MELODYUD_FFMPEG" placeholder:"PATH" help:"ffmpeg for formats the built-in decoders do not know; - for none. Default: the one in PATH, if any."`
+	FFmpeg string `name:"ffmpeg" env:"MELODYUD_FFMPEG" placeholder:"PATH" help:"ffmpeg for formats the built-in decoders do not know; - for none. Default: the one in PATH, if any."`
 }
 
 type renderCmd struct {
