@@ -95,7 +95,7 @@ func crashFixture(t *testing.T, path string) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	f := newFixtureOn(t, db, path)
+	f := newFixtureOn(t, db, dirStore(t, path))
 	f.catalog.refuse(func(r melodyud.Receipt) error {
 		return os.WriteFile(filepath.Join(path, "track-"+string(r.Track)), []byte(r.Master.SHA256), 0o600)
 	})

@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -26,6 +27,8 @@ import (
 	"github.com/melodyud/melodyud/internal/database/databasetest"
 	"github.com/melodyud/melodyud/internal/objectstore"
 	"github.com/melodyud/melodyud/internal/objectstore/dir"
+	"github.com/melodyud/melodyud/internal/objectstore/s3"
+	"github.com/melodyud/melodyud/internal/realtest"
 )
 
 // catalog takes tracks over and remembers them, as the real one does.
@@ -118,22 +121,39 @@ const patience = 10_000
 
 func newFixture(t testing.TB, change ...func(*ingest.Config)) *fixture {
 	t.Helper()
-	return newFixtureOn(t, databasetest.Open(t), t.TempDir(), change...)
+	return newFixtureOn(t, databasetest.Open(t), newStore(t), change...)
 }
 
-// newFixtureOn keeps its objects in a directory that may have been used before.
-func newFixtureOn(t testing.TB, db database.DB, path string, change ...func(*ingest.Config)) *fixture {
+func newFixtureOn(t testing.TB, db database.DB, store objectstore.Store, change ...func(*ingest.Config)) *fixture {
+	t.Helper()
+	f := &fixture{
+		t: t, db: db, store: store, catalog: &catalog{got: map[melodyud.TrackID]melodyud.Receipt{}}, clock: &clock{now: time.Now()},
+	}
+	f.start(change...)
+	return f
+}
+
+// newStore is a directory, or a bucket of MinIO if MELODYUD_TEST_STORE=s3.
+func newStore(t testing.TB) objectstore.Store {
+	t.Helper()
+	if os.Getenv("MELODYUD_TEST_STORE") != "s3" {
+		return dirStore(t, t.TempDir())
+	}
+	store, err := s3.Open(t.Context(), realtest.MinIO(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+func dirStore(t testing.TB, path string) objectstore.Store {
 	t.Helper()
 	store, err := dir.Open(dir.Config{Path: filepath.Join(path, "objects")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	f := &fixture{
-		t: t, db: db, store: store, catalog: &catalog{got: map[melodyud.TrackID]melodyud.Receipt{}}, clock: &clock{now: time.Now()},
-	}
-	f.start(change...)
-	return f
+	return store
 }
 
 // start runs another process of the service on the fixture's backends.
