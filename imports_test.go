@@ -44,15 +44,18 @@ var arrows = map[string][]string{
 	"internal/queue/asynqueue":     {"internal/queue"},
 
 	// Engines: no rows, no HTTP, no queue.
-	"transcode":          {"internal/media", "internal/fault", "transcode/pcm", "transcode/decode", "transcode/encode", "transcode/features"},
-	"transcode/pcm":      {},
-	"transcode/decode":   {"transcode/pcm", "internal/fault"},
-	"transcode/encode":   {"internal/media", "internal/fault", "transcode/pcm"},
-	"transcode/features": {"transcode/pcm"},
-	"packager":           {"internal/media", "packager/fmp4", "packager/hls", "packager/dash"},
-	"packager/fmp4":      {"internal/media"},
-	"packager/hls":       {},
-	"packager/dash":      {},
+	"transcode":               {"internal/media", "internal/fault", "transcode/pcm", "transcode/decode", "transcode/encode", "transcode/features"},
+	"transcode/pcm":           {},
+	"transcode/decode":        {"transcode/pcm", "transcode/decode/format", "transcode/decode/label"},
+	"transcode/decode/format": {"transcode/pcm", "transcode/decode/label", "transcode/decode/ogg"},
+	"transcode/decode/label":  {},
+	"transcode/decode/ogg":    {},
+	"transcode/encode":        {"internal/media", "internal/fault", "transcode/pcm"},
+	"transcode/features":      {"transcode/pcm"},
+	"packager":                {"internal/media", "packager/fmp4", "packager/hls", "packager/dash"},
+	"packager/fmp4":           {"internal/media"},
+	"packager/hls":            {},
+	"packager/dash":           {},
 
 	// Services: never each other, but for the engines they run.
 	"ingest":            shared,

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 
+	"github.com/melodyud/melodyud/transcode/decode/format"
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
 
@@ -37,9 +38,9 @@ func ChildMain(args []string) int {
 	if err == nil {
 		return exitDone
 	}
-	var f *fault
+	var f *format.Fault
 	if !errors.As(err, &f) {
-		f = &fault{Code: "audio.damaged", Cause: err.Error()}
+		f = &format.Fault{Code: "audio.damaged", Cause: err.Error()}
 	}
 	if m.sayJSON(wordRefusal, f) != nil {
 		return exitIO
@@ -68,16 +69,16 @@ func (j errand) run(f *os.File, m *mouth) (err error) {
 	if err != nil {
 		return err
 	}
-	in := &input{at: f, size: info.Size(), job: j}
-	facts, snd, err := open(in)
+	in := &format.Input{At: f, Size: info.Size(), Limits: j.Limits, FFmpeg: j.FFmpeg}
+	facts, snd, err := format.Open(in)
 	if err != nil {
 		return err
 	}
 	if err := seal(); err != nil { // a converter has opened what it needs by now
 		return err
 	}
-	facts.tidy()
-	if f := facts.check(j.Limits); f != nil {
+	facts.Tidy()
+	if f := facts.Check(j.Limits); f != nil {
 		return f
 	}
 	if err := m.sayJSON(wordFacts, facts); err != nil {
@@ -86,7 +87,7 @@ func (j errand) run(f *os.File, m *mouth) (err error) {
 	return j.pump(facts, snd, m)
 }
 
-func (j errand) pump(facts Facts, snd sound, m *mouth) error {
+func (j errand) pump(facts Facts, snd format.Sound, m *mouth) error {
 	var bye farewell
 	for {
 		b, err := snd.Read()
@@ -100,19 +101,19 @@ func (j errand) pump(facts Facts, snd sound, m *mouth) error {
 			return err
 		}
 		bye.Samples += int64(b.Len())
-		if f := facts.tooLong(bye.Samples, j.Limits); f != nil {
+		if f := facts.TooLong(bye.Samples, j.Limits); f != nil {
 			return f
 		}
 	}
-	if w, ok := snd.(warner); ok {
-		bye.Warnings = w.warnings()
+	if w, ok := snd.(format.Warner); ok {
+		bye.Warnings = w.Warnings()
 	}
 	return m.sayJSON(wordEnd, bye)
 }
 
 // pumpBlock sends what a decoder gave, in pieces the reader accepts.
 func pumpBlock(b pcm.Block, m *mouth) error {
-	if err := checkSamples(b); err != nil {
+	if err := format.CheckSamples(b); err != nil {
 		return err
 	}
 	piece := pcm.Block{Samples: make([][]float32, len(b.Samples))}

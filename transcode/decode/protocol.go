@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 
+	"github.com/melodyud/melodyud/transcode/decode/format"
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
 
@@ -72,7 +73,7 @@ type ear struct {
 	r        io.Reader
 	channels int // 0 until the facts are known
 	body     []byte
-	planes   *planes
+	planes   *format.Planes
 }
 
 // listen returns the next word. The body is valid until the next call.
@@ -90,7 +91,10 @@ func (e *ear) listen() (kind byte, body []byte, err error) {
 	}
 	e.body = e.body[:n]
 	if _, err := io.ReadFull(e.r, e.body); err != nil {
-		return 0, nil, unexpected(err)
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return 0, nil, err
 	}
 	return head[0], e.body, nil
 }
@@ -112,9 +116,9 @@ func (e *ear) block(body []byte) (pcm.Block, error) {
 	}
 	n := len(body) / 4 / e.channels
 	if e.planes == nil {
-		e.planes = newPlanes(e.channels)
+		e.planes = format.NewPlanes(e.channels)
 	}
-	b := e.planes.first(n)
+	b := e.planes.First(n)
 	for c, plane := range b.Samples {
 		src := body[4*c*n:][:4*n]
 		for i := range plane {
@@ -122,31 +126,4 @@ func (e *ear) block(body []byte) (pcm.Block, error) {
 		}
 	}
 	return b, nil
-}
-
-func unexpected(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
-}
-
-// planes is the sample buffer a decoder hands out again and again.
-type planes struct {
-	all, view [][]float32
-}
-
-func newPlanes(channels int) *planes {
-	return &planes{all: make([][]float32, channels), view: make([][]float32, channels)}
-}
-
-// first returns a block of n samples per channel with what they held before.
-func (p *planes) first(n int) pcm.Block {
-	for c := range p.all {
-		if cap(p.all[c]) < n {
-			p.all[c] = make([]float32, max(n, blockLen))
-		}
-		p.view[c] = p.all[c][:n]
-	}
-	return pcm.Block{Samples: p.view}
 }

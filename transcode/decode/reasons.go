@@ -3,8 +3,10 @@ package decode
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/transcode/decode/format"
 )
 
 // Reason is one way a master can be refused. Code is stable; Text is what the
@@ -62,26 +64,8 @@ func knownDetail(s string) bool {
 	return false
 }
 
-// fault is a refusal on its way from a decoder to the creator. It is the only
-// error of a decoder that is not taken for damage.
-type fault struct {
-	Code  string `json:"code"`
-	What  string `json:"what,omitempty"`  // one of details
-	Cause string `json:"cause,omitempty"` // for the log
-}
-
-func (f *fault) Error() string { return strings.TrimSuffix(f.Code+": "+f.Cause, ": ") }
-
-func reject(code, format string, args ...any) error {
-	return &fault{Code: code, Cause: fmt.Sprintf(format, args...)}
-}
-
-func needsConverter(what string) error {
-	return &fault{Code: "audio.needs-converter", What: what}
-}
-
 // refusal makes the creator's sentence of f under the given limits.
-func (f *fault) refusal(l Limits) error {
+func refusal(f *format.Fault, l Limits) error {
 	r, ok := reasonFor(f.Code)
 	if !ok {
 		return fmt.Errorf("%q is no refusal", f.Code)
@@ -107,4 +91,17 @@ func bounds(code string, l Limits) (lo, hi string) {
 		return "1", fmt.Sprint(l.MaxChannels)
 	}
 	return spoken(l.MinDuration), spoken(l.MaxDuration)
+}
+
+// spoken writes a duration for people.
+func spoken(d time.Duration) string {
+	switch {
+	case d >= time.Hour && d%time.Hour == 0:
+		return fmt.Sprintf("%d hours", d/time.Hour)
+	case d >= time.Minute && d%time.Minute == 0:
+		return fmt.Sprintf("%d minutes", d/time.Minute)
+	case d == 0:
+		return "one sample"
+	}
+	return fmt.Sprintf("%g seconds", d.Seconds())
 }

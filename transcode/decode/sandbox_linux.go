@@ -24,20 +24,6 @@ func killTree(p *os.Process) error {
 	return nil
 }
 
-// shareFate ends a converter with the child that runs it.
-func shareFate(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-}
-
-// spent reports that a process was ended by its limits.
-func spent(s *os.ProcessState) bool {
-	if s == nil {
-		return false
-	}
-	status, ok := s.Sys().(syscall.WaitStatus)
-	return ok && status.Signaled() && status.Signal() == syscall.SIGXCPU
-}
-
 // pipeSize lets the child decode ahead while the reader is busy.
 const pipeSize = 1 << 20
 

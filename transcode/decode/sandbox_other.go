@@ -13,8 +13,6 @@ import (
 
 func confine(*exec.Cmd)                                      {}
 func killTree(p *os.Process) error                           { return p.Kill() }
-func shareFate(*exec.Cmd)                                    {}
-func spent(*os.ProcessState) bool                            { return false }
 func widen(*os.File)                                         {}
 func killedFromOutside(*os.ProcessState, time.Duration) bool { return false }
 func sandbox(errand) error                                   { return nil }

@@ -2,7 +2,6 @@ package decode
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,10 +10,10 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"strings"
 	"time"
 
 	"github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/transcode/decode/format"
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
 
@@ -25,7 +24,7 @@ type Stream struct {
 	cmd     *exec.Cmd
 	out     *os.File
 	ear     ear
-	stderr  tail
+	stderr  format.Complaint
 	limits  Limits
 	logger  *slog.Logger
 	facts   Facts
@@ -43,9 +42,9 @@ func Start(ctx context.Context, cfg Config, f *os.File) (*Stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stat master: %w", err)
 	}
-	limits := cfg.Limits.filled(info.Size())
+	limits := cfg.Limits.Filled(info.Size())
 	if info.Size() == 0 {
-		return nil, (&fault{Code: "upload.empty"}).refusal(limits)
+		return nil, refusal(&format.Fault{Code: "upload.empty"}, limits)
 	}
 	s := &Stream{ctx: ctx, limits: limits, logger: cfg.Logger}
 	if s.logger == nil {
@@ -188,19 +187,19 @@ func (s *Stream) readFacts() error {
 	if err := json.Unmarshal(body, &s.facts); err != nil {
 		return s.disown(fmt.Errorf("read facts: %w", err))
 	}
-	if f := s.facts.check(s.limits); f != nil {
-		return f.refusal(s.limits)
+	if f := s.facts.Check(s.limits); f != nil {
+		return refusal(f, s.limits)
 	}
-	s.facts.tidy()
+	s.facts.Tidy()
 	s.ear.channels = s.facts.Channels
 	return nil
 }
 
 func (s *Stream) count(n int) error {
 	s.samples += int64(n)
-	if f := s.facts.tooLong(s.samples, s.limits); f != nil {
+	if f := s.facts.TooLong(s.samples, s.limits); f != nil {
 		s.kill()
-		return f.refusal(s.limits)
+		return refusal(f, s.limits)
 	}
 	return nil
 }
@@ -213,24 +212,24 @@ func (s *Stream) farewell(body []byte) error {
 	if bye.Samples != s.samples {
 		return s.disown(fmt.Errorf("child sent %d samples and says %d", s.samples, bye.Samples))
 	}
-	if f := s.facts.tooShort(s.samples, s.limits); f != nil {
-		return f.refusal(s.limits)
+	if f := s.facts.TooShort(s.samples, s.limits); f != nil {
+		return refusal(f, s.limits)
 	}
 	s.facts.Samples = s.samples
 	s.facts.Warnings = append(s.facts.Warnings, bye.Warnings...)
-	s.facts.tidy()
+	s.facts.Tidy()
 	return io.EOF
 }
 
 func (s *Stream) refused(body []byte) error {
-	var f fault
-	if err := json.Unmarshal(body, &f); err != nil {
+	f := &format.Fault{}
+	if err := json.Unmarshal(body, f); err != nil {
 		return s.disown(fmt.Errorf("read refusal: %w", err))
 	}
 	if _, ok := reasonFor(f.Code); !ok || !knownDetail(f.What) {
 		return s.disown(fmt.Errorf("child refuses with %q, %q", f.Code, f.What))
 	}
-	return f.refusal(s.limits)
+	return refusal(f, s.limits)
 }
 
 // disown is for a child that breaks the protocol: it can only be a file that has
@@ -242,8 +241,8 @@ func (s *Stream) disown(cause error) error {
 
 func (s *Stream) tooComplex(cause error) error {
 	s.logger.Warn("decoder child failed", "cause", cause, "stderr", s.stderr.String())
-	f := fault{Code: "audio.too-complex", Cause: cause.Error()}
-	return f.refusal(s.limits)
+	f := &format.Fault{Code: "audio.too-complex", Cause: cause.Error()}
+	return refusal(f, s.limits)
 }
 
 // obituary says why a child stopped talking.
@@ -305,18 +304,3 @@ func (s *Stream) Close() error {
 	}
 	return nil
 }
-
-// tail keeps the beginning of what a child complains about: the panic, not the
-// ten thousand goroutine lines after it.
-type tail struct{ buf bytes.Buffer }
-
-const maxStderr = 4 << 10
-
-func (t *tail) Write(p []byte) (int, error) {
-	if room := maxStderr - t.buf.Len(); room > 0 {
-		t.buf.Write(p[:min(room, len(p))])
-	}
-	return len(p), nil
-}
-
-func (t *tail) String() string { return strings.ToValidUTF8(t.buf.String(), "?") }

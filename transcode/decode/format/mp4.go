@@ -1,4 +1,4 @@
-package decode
+package format
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"github.com/Eyevinn/mp4ff/mp4"
 	aacpcm "github.com/tphakala/go-aac/pcm"
 
+	"github.com/melodyud/melodyud/transcode/decode/label"
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
 
@@ -21,19 +22,19 @@ const (
 
 // openMP4 reads MP4 and M4A: one track of AAC-LC here, everything else by the
 // converter.
-func openMP4(in *input, at int64) (Facts, sound, error) {
+func openMP4(in *Input, at int64) (Facts, Sound, error) {
 	moov, fragmented, err := findMoov(in, at)
 	if err != nil {
 		return Facts{}, nil, err
 	}
 	trak := audioTrack(moov)
 	if trak == nil {
-		return Facts{}, nil, reject("audio.no-sound-data", "no audio track")
+		return Facts{}, nil, Reject("audio.no-sound-data", "no audio track")
 	}
-	var lab labels
-	lab.readItems(moov)
+	var lab label.Set
+	lab.ReadItems(moov)
 	facts := Facts{Samples: -1}
-	lab.fill(&facts)
+	facts.adopt(&lab)
 	if fragmented {
 		return openConverted(in, form{demuxer: "mov", what: "this kind of MP4"}, facts)
 	}
@@ -44,12 +45,12 @@ func openMP4(in *input, at int64) (Facts, sound, error) {
 		facts.BitDepth, facts.Source.BitDepth = m.alacDepth(), m.alacDepth()
 		return openConverted(in, form{demuxer: "mov", what: what}, facts)
 	}
-	return m.open(facts, lab.text["smpb"])
+	return m.open(facts, lab.Text("smpb"))
 }
 
 // findMoov walks the top-level boxes with bounds of its own and has the parser
 // see nothing but the moov box.
-func findMoov(in *input, at int64) (moov *mp4.MoovBox, fragmented bool, err error) {
+func findMoov(in *Input, at int64) (moov *mp4.MoovBox, fragmented bool, err error) {
 	for range maxBoxes {
 		kind, head, size, err := boxHead(in, at)
 		if err != nil {
@@ -58,13 +59,13 @@ func findMoov(in *input, at int64) (moov *mp4.MoovBox, fragmented bool, err erro
 		if kind == "" {
 			break
 		}
-		if size > in.size-at {
-			return nil, false, reject("audio.truncated", "box %s of %d bytes", kind, size)
+		if size > in.Size-at {
+			return nil, false, Reject("audio.truncated", "box %s of %d bytes", kind, size)
 		}
 		switch kind {
 		case "moov":
 			if size > maxMoov {
-				return nil, false, reject("audio.too-complex", "moov of %d bytes", size)
+				return nil, false, Reject("audio.too-complex", "moov of %d bytes", size)
 			}
 			if moov, err = parseMoov(in, at, head, size); err != nil {
 				return nil, false, err
@@ -76,33 +77,33 @@ func findMoov(in *input, at int64) (moov *mp4.MoovBox, fragmented bool, err erro
 		at += size
 	}
 	if moov == nil {
-		return nil, false, reject("audio.truncated", "no moov box")
+		return nil, false, Reject("audio.truncated", "no moov box")
 	}
 	return moov, fragmented, nil
 }
 
 // boxHead reads a box's type, the length of its header and its whole size
 // (ISO 14496-12, 4.2). An empty kind is the end of the file.
-func boxHead(in *input, at int64) (kind string, head, size int64, err error) {
-	b, err := in.peek(at, 16)
+func boxHead(in *Input, at int64) (kind string, head, size int64, err error) {
+	b, err := in.Peek(at, 16)
 	if err != nil || len(b) < 8 {
 		return "", 0, 0, err
 	}
 	head, size = 8, int64(binary.BigEndian.Uint32(b))
 	switch {
 	case size == 0:
-		size = in.size - at
+		size = in.Size - at
 	case size == 1 && len(b) == 16:
 		head, size = 16, int64(min(binary.BigEndian.Uint64(b[8:]), 1<<62))
 	}
 	if size < head {
-		return "", 0, 0, reject("audio.damaged", "box of %d bytes", size)
+		return "", 0, 0, Reject("audio.damaged", "box of %d bytes", size)
 	}
 	return string(b[4:8]), head, size, nil
 }
 
-func parseMoov(in *input, at, head, size int64) (*mp4.MoovBox, error) {
-	body, err := in.peek(at+head, int(size-head))
+func parseMoov(in *Input, at, head, size int64) (*mp4.MoovBox, error) {
+	body, err := in.Peek(at+head, int(size-head))
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +141,7 @@ func audioTrack(moov *mp4.MoovBox) *mp4.TrakBox {
 
 // m4a is one track of AAC.
 type m4a struct {
-	in    *input
+	in    *Input
 	trak  *mp4.TrakBox
 	scale int64 // movie time units per second
 	asc   []byte
@@ -230,13 +231,13 @@ func (c aacConfig) plain() bool {
 	return c.object == aacLC && !c.sbr && !c.short && (c.rate == 44100 || c.rate == 48000) && (c.channels == 1 || c.channels == 2)
 }
 
-func (m *m4a) open(facts Facts, comment string) (Facts, sound, error) {
+func (m *m4a) open(facts Facts, comment string) (Facts, Sound, error) {
 	units, err := m.accessUnits()
 	if err != nil {
 		return Facts{}, nil, err
 	}
 	if len(units) == 0 {
-		return Facts{}, nil, reject("audio.no-sound-data", "no access units")
+		return Facts{}, nil, Reject("audio.no-sound-data", "no access units")
 	}
 	dec, err := aacpcm.NewDecoder(&unitReader{in: m.in, units: units}, aacpcm.WithRawStream(m.asc))
 	if err != nil {
@@ -245,7 +246,7 @@ func (m *m4a) open(facts Facts, comment string) (Facts, sound, error) {
 	facts.SampleRate, facts.Channels = m.aac.rate, m.aac.channels
 	facts.Source.SampleRate, facts.Source.Channels = m.aac.rate, m.aac.channels
 	facts.Samples = int64(len(units)) * aacFrame
-	snd := &aacSound{dec: dec, out: newPlanes(m.aac.channels), left: facts.Samples}
+	snd := &aacSound{dec: dec, out: NewPlanes(m.aac.channels), left: facts.Samples}
 	skip, keep, known := m.presented(comment, facts.Samples)
 	facts.Source.Gapless, facts.Samples = known, keep
 	return facts, &trimmed{from: snd, skip: skip, keep: keep}, nil
@@ -326,11 +327,11 @@ const maxUnit = 1<<16 - 1 // AAC's own limit is 768 bytes a channel
 func (m *m4a) accessUnits() ([]unit, error) {
 	stbl := m.trak.Mdia.Minf.Stbl
 	if stbl.Stsz == nil || stbl.Stsc == nil || stbl.Stco == nil && stbl.Co64 == nil {
-		return nil, reject("audio.damaged", "sample tables are missing")
+		return nil, Reject("audio.damaged", "sample tables are missing")
 	}
 	n := int64(stbl.Stsz.GetNrSamples())
-	if n > m.in.size {
-		return nil, reject("audio.damaged", "%d samples in %d bytes", n, m.in.size)
+	if n > m.in.Size {
+		return nil, Reject("audio.damaged", "%d samples in %d bytes", n, m.in.Size)
 	}
 	units := make([]unit, 0, n)
 	for i, at := range chunkOffsets(stbl) {
@@ -340,17 +341,17 @@ func (m *m4a) accessUnits() ([]unit, error) {
 			}
 			size := int64(stbl.Stsz.GetSampleSize(len(units) + 1))
 			if size > maxUnit {
-				return nil, reject("audio.damaged", "access unit of %d bytes", size)
+				return nil, Reject("audio.damaged", "access unit of %d bytes", size)
 			}
-			if at < 0 || at+size > m.in.size {
-				return nil, reject("audio.truncated", "access unit at %d of %d bytes", at, m.in.size)
+			if at < 0 || at+size > m.in.Size {
+				return nil, Reject("audio.truncated", "access unit at %d of %d bytes", at, m.in.Size)
 			}
 			units = append(units, unit{at: at, size: int32(size)})
 			at += size
 		}
 	}
 	if int64(len(units)) < n {
-		return nil, reject("audio.damaged", "%d of %d samples have a place", len(units), n)
+		return nil, Reject("audio.damaged", "%d of %d samples have a place", len(units), n)
 	}
 	return units, nil
 }
@@ -371,7 +372,7 @@ func chunkOffsets(stbl *mp4.StblBox) []int64 {
 
 // unitReader gives the decoder the access units with their lengths in front.
 type unitReader struct {
-	in    *input
+	in    *Input
 	units []unit
 	w     window
 	rest  []byte
@@ -401,7 +402,7 @@ func (u *unitReader) Read(p []byte) (int, error) {
 // aacSound reads the decoder's 16-bit samples.
 type aacSound struct {
 	dec  *aacpcm.Decoder
-	out  *planes
+	out  *Planes
 	left int64
 	raw  [2 * 2 * aacFrame]byte
 	err  error
@@ -420,7 +421,7 @@ func (s *aacSound) Read() (pcm.Block, error) {
 		return pcm.Block{}, s.err
 	}
 	s.left -= aacFrame
-	b := s.out.first(aacFrame)
+	b := s.out.First(aacFrame)
 	for c, plane := range b.Samples {
 		for i := range plane {
 			plane[i] = readS16(s.raw[2*(channels*i+c):])

@@ -1,4 +1,4 @@
-package decode
+package format
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 // trimmed drops what an encoder had to put in front of the music and behind it
 // (MP3-1, GAP-2). It reads on to the end, so that damage there is still found.
 type trimmed struct {
-	from sound
+	from Sound
 	skip int64 // samples still to drop
 	keep int64 // samples still to give; negative: all
 	out  [][]float32
@@ -45,9 +45,9 @@ func (t *trimmed) cut(b pcm.Block, lo, hi int64) pcm.Block {
 	return pcm.Block{Samples: t.out}
 }
 
-func (t *trimmed) warnings() []string {
-	if w, ok := t.from.(warner); ok {
-		return w.warnings()
+func (t *trimmed) Warnings() []string {
+	if w, ok := t.from.(Warner); ok {
+		return w.Warnings()
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package decode
+package label
 
 import (
 	"bytes"
@@ -9,11 +9,14 @@ import (
 // a listener's browser.
 const maxCoverSide = 6000
 
-// cleanCover returns data as a Cover if it is a picture we pass on. Only its
-// header is read: nobody here unpacks pixels.
-func cleanCover(data []byte) Cover {
-	if len(data) == 0 || len(data) > MaxCover {
-		return Cover{}
+// MaxPicture is the most bytes a picture may have.
+const MaxPicture = 5 << 20
+
+// Picture returns the MIME type of data if it is a JPEG or a PNG we pass on, ""
+// if not. Only its header is read: nobody here unpacks pixels.
+func Picture(data []byte) string {
+	if len(data) == 0 || len(data) > MaxPicture {
+		return ""
 	}
 	mime, w, h := "image/png", 0, 0
 	if bytes.HasPrefix(data, []byte("\xff\xd8\xff")) {
@@ -23,9 +26,9 @@ func cleanCover(data []byte) Cover {
 		w, h = pngSize(data)
 	}
 	if w < 1 || h < 1 || w > maxCoverSide || h > maxCoverSide {
-		return Cover{}
+		return ""
 	}
-	return Cover{MIME: mime, Data: data}
+	return mime
 }
 
 // pngSize reads the IHDR, which PNG wants first (PNG 3rd edition, 5.6).

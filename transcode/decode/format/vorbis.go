@@ -1,4 +1,4 @@
-package decode
+package format
 
 import (
 	"io"
@@ -6,12 +6,14 @@ import (
 	"github.com/jfreymuth/vorbis"
 
 	"github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/transcode/decode/label"
+	"github.com/melodyud/melodyud/transcode/decode/ogg"
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
 
 // vorbisOrder says for each number of channels where in a Vorbis frame the
 // channels of WAV order are (Vorbis I, 4.3.9; WAVEFORMATEXTENSIBLE).
-var vorbisOrder = [maxChannels + 1][]int{
+var vorbisOrder = [MaxChannels + 1][]int{
 	3: {0, 2, 1}, 5: {0, 2, 1, 3, 4}, 6: {0, 2, 1, 5, 3, 4},
 	7: {0, 2, 1, 6, 5, 3, 4}, 8: {0, 2, 1, 7, 5, 6, 3, 4},
 }
@@ -23,12 +25,12 @@ const noComments = "\x03vorbis\x00\x00\x00\x00\x00\x00\x00\x00\x01"
 // vorbisSound decodes page by page, because granule positions are known at the
 // end of a page only: they trim the beginning and the end (Vorbis I, A.2).
 type vorbisSound struct {
-	pages   *oggPages
+	pages   *ogg.Pages
 	dec     vorbis.Decoder
 	order   []int
 	pending [][]byte // packets that came with the headers
 	flat    []float32
-	out     *planes
+	out     *Planes
 	done    int64 // samples given
 	offset  int64 // granule position of the first sample given
 	begun   bool
@@ -36,11 +38,11 @@ type vorbisSound struct {
 	err     error
 }
 
-func openVorbis(in *input, at int64) (Facts, sound, error) {
-	s := &vorbisSound{pages: &oggPages{r: in.from(at, in.size-at)}}
-	head, rest, err := s.pages.headers(3)
+func openVorbis(in *Input, at int64) (Facts, Sound, error) {
+	s := &vorbisSound{pages: &ogg.Pages{R: in.from(at, in.Size-at)}}
+	head, rest, err := s.pages.Headers(3)
 	if err != nil {
-		return Facts{}, nil, err
+		return Facts{}, nil, oggFault(err)
 	}
 	for _, p := range [][]byte{head[0], []byte(noComments), head[2]} {
 		if err := s.dec.ReadHeader(p); err != nil {
@@ -52,18 +54,18 @@ func openVorbis(in *input, at int64) (Facts, sound, error) {
 		Source:     melodyud.Source{Codec: "vorbis", SampleRate: rate, Channels: channels, Gapless: true},
 		SampleRate: rate, Channels: channels, Samples: -1,
 	}
-	if f := facts.checkShape(in.job.Limits); f != nil {
+	if f := facts.checkShape(in.Limits); f != nil {
 		return Facts{}, nil, f
 	}
-	if n := oggLength(in); n > 0 && n/int64(rate) < in.size { // less than a byte a second is a lie
+	if n := oggLength(in); n > 0 && n/int64(rate) < in.Size { // less than a byte a second is a lie
 		facts.Samples = n
 	}
 	if len(head[1]) > 7 {
-		var lab labels
-		lab.readComments(head[1][7:])
-		lab.fill(&facts)
+		var lab label.Set
+		lab.ReadComments(head[1][7:])
+		facts.adopt(&lab)
 	}
-	s.pending, s.out, s.order = rest, newPlanes(channels), vorbisOrder[channels]
+	s.pending, s.out, s.order = rest, NewPlanes(channels), vorbisOrder[channels]
 	return facts, s, nil
 }
 
@@ -107,27 +109,27 @@ func (s *vorbisSound) page() (pcm.Block, error) {
 
 // turn moves to the next page.
 func (s *vorbisSound) turn() ([][]byte, error) {
-	if s.pages.page.is(oggLast) {
+	if s.pages.Page.Is(ogg.Last) {
 		return nil, s.after()
 	}
-	err := s.pages.next()
+	err := s.pages.Next()
 	if err == io.EOF {
 		return nil, s.unended()
 	}
 	if err != nil {
-		return nil, err
+		return nil, oggFault(err)
 	}
-	return s.pages.packets()
+	return s.pages.Packets()
 }
 
 // after accepts the end of the stream if it is the end of the file, or if what
 // follows is no stream.
 func (s *vorbisSound) after() error {
 	if s.done == 0 {
-		return reject("audio.no-sound-data", "no samples")
+		return Reject("audio.no-sound-data", "no samples")
 	}
-	if b, err := s.pages.r.Peek(4); err == nil && string(b) == "OggS" {
-		return reject("audio.changes-format", "chained Ogg streams")
+	if b, err := s.pages.R.Peek(4); err == nil && string(b) == "OggS" {
+		return Reject("audio.changes-format", "chained Ogg streams")
 	}
 	return io.EOF
 }
@@ -136,10 +138,10 @@ func (s *vorbisSound) after() error {
 // writes one.
 func (s *vorbisSound) unended() error {
 	if s.done == 0 {
-		return reject("audio.no-sound-data", "no samples")
+		return Reject("audio.no-sound-data", "no samples")
 	}
-	if len(s.pages.partial) > 0 {
-		return reject("audio.truncated", "file ends in a packet")
+	if len(s.pages.Partial) > 0 {
+		return Reject("audio.truncated", "file ends in a packet")
 	}
 	s.notes = append(s.notes, "The Ogg file has no end mark; it may have been longer.")
 	return io.EOF
@@ -147,9 +149,9 @@ func (s *vorbisSound) unended() error {
 
 // cut says which of the n samples of this page are in the stream.
 func (s *vorbisSound) cut(n int64) (lo, hi int64) {
-	g := s.pages.page.granule
+	g := s.pages.Page.Granule
 	hi = n
-	last := s.pages.page.is(oggLast)
+	last := s.pages.Page.Is(ogg.Last)
 	if !s.begun && n > 0 && g >= 0 {
 		s.begun = true
 		s.offset = g - n
@@ -166,7 +168,7 @@ func (s *vorbisSound) cut(n int64) (lo, hi int64) {
 
 func (s *vorbisSound) spread(lo, hi int) pcm.Block {
 	channels := s.dec.Channels()
-	b := s.out.first(hi - lo)
+	b := s.out.First(hi - lo)
 	for c, plane := range b.Samples {
 		from := c
 		if s.order != nil {
@@ -179,4 +181,4 @@ func (s *vorbisSound) spread(lo, hi int) pcm.Block {
 	return b
 }
 
-func (s *vorbisSound) warnings() []string { return s.notes }
+func (s *vorbisSound) Warnings() []string { return s.notes }

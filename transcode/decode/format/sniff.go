@@ -1,9 +1,8 @@
-package decode
+package format
 
 import (
-	"encoding/binary"
-
 	"github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/transcode/decode/label"
 )
 
 // form is what a master is by its first bytes; its name plays no part.
@@ -14,7 +13,7 @@ type form struct {
 	codec   string // where the container tells
 	whole   bool   // lossless
 	// open is our decoder; nil leaves it to the converter.
-	open func(in *input, at int64) (Facts, sound, error)
+	open func(in *Input, at int64) (Facts, Sound, error)
 }
 
 // magic is how a form begins, after ID3v2 tags; then is at byte 8.
@@ -61,12 +60,12 @@ func magics() []magic {
 }
 
 // sniff says what the bytes of in are and where they begin after ID3v2 tags.
-func sniff(in *input) (form, int64, error) {
-	start, err := skipID3(in)
+func sniff(in *Input) (form, int64, error) {
+	start, err := label.SkipID3(in, in.Size)
 	if err != nil {
 		return form{}, 0, err
 	}
-	head, err := in.peek(start, 64)
+	head, err := in.Peek(start, 64)
 	if err != nil {
 		return form{}, 0, err
 	}
@@ -84,8 +83,8 @@ func sniff(in *input) (form, int64, error) {
 
 // sniffFrames finds the formats without a magic number: MPEG audio and raw AAC
 // are sync words that lead to each other.
-func sniffFrames(in *input, start int64) (form, error) {
-	head, err := in.peek(start, 16)
+func sniffFrames(in *Input, start int64) (form, error) {
+	head, err := in.Peek(start, 16)
 	if err != nil {
 		return form{}, err
 	}
@@ -107,9 +106,9 @@ func sniffFrames(in *input, start int64) (form, error) {
 	case ok:
 		return form{name: "mp3", open: openMP3}, nil
 	case start > 0:
-		return form{}, reject("audio.no-sound-data", "tags only")
+		return form{}, Reject("audio.no-sound-data", "tags only")
 	}
-	return form{}, reject("audio.unknown-format", "begins with % x", head)
+	return form{}, Reject("audio.unknown-format", "begins with % x", head)
 }
 
 // knownNoise reports another kind of file, inside which no sound is looked for.
@@ -123,9 +122,9 @@ func knownNoise(head []byte) bool {
 }
 
 // adtsChain reports AAC in ADTS frames (ISO 14496-3, 1.A.2), four in a row.
-func adtsChain(in *input, at int64) bool {
+func adtsChain(in *Input, at int64) bool {
 	for range chainLen {
-		b, err := in.peek(at, 7)
+		b, err := in.Peek(at, 7)
 		if err != nil || len(b) < 7 || b[0] != 0xFF || b[1]&0xF6 != 0xF0 {
 			return false
 		}
@@ -143,7 +142,7 @@ func matches(b []byte, at int, want string) bool {
 }
 
 // open finds the decoder for in and lets it read the headers.
-func open(in *input) (facts Facts, snd sound, err error) {
+func Open(in *Input) (facts Facts, snd Sound, err error) {
 	f, at, err := sniff(in)
 	if err != nil {
 		return Facts{}, nil, err
@@ -156,56 +155,4 @@ func open(in *input) (facts Facts, snd sound, err error) {
 	}
 	facts.Source.Container = f.name
 	return facts, snd, err
-}
-
-// maxTags is how many tags in a row are skipped.
-const maxTags = 256
-
-// skipID3 returns where the file begins after any ID3v2 tags. Tags that claim
-// more than the file are not believed.
-func skipID3(in *input) (int64, error) {
-	at := int64(0)
-	for range maxTags {
-		head, err := in.peek(at, id3Head)
-		if err != nil {
-			return 0, err
-		}
-		size, ok := id3Size(head)
-		if !ok || at+size > in.size {
-			break
-		}
-		at += size
-	}
-	return at, nil
-}
-
-// readLeading reads the ID3v2 tags in front of at.
-func (l *labels) readLeading(in *input, at int64) {
-	for from, i := int64(0), 0; from < at && i < maxTags; i++ {
-		head, err := in.peek(from, id3Head)
-		size, ok := id3Size(head)
-		if err != nil || !ok {
-			return
-		}
-		l.readID3(in, from, size)
-		from += size
-	}
-}
-
-const id3Head = 10
-
-// id3Size returns the whole length of the ID3v2 tag that begins with head
-// (ID3v2.4 structure, 3.1).
-func id3Size(head []byte) (int64, bool) {
-	if len(head) < id3Head || string(head[:3]) != "ID3" || head[3] == 0xFF || head[4] == 0xFF {
-		return 0, false
-	}
-	if binary.BigEndian.Uint32(head[6:])&0x80808080 != 0 {
-		return 0, false
-	}
-	n := synchsafe(head[6:])
-	if head[5]&0x10 != 0 { // a footer, too
-		n += id3Head
-	}
-	return n + id3Head, true
 }

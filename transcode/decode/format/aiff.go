@@ -1,4 +1,4 @@
-package decode
+package format
 
 import (
 	"encoding/binary"
@@ -6,17 +6,18 @@ import (
 	"math"
 
 	"github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/transcode/decode/label"
 )
 
 // aiff is what the headers of an AIFF file say.
 type aiff struct {
-	in       *input
+	in       *Input
 	packed   bool // AIFF-C: COMM names a compression
 	comm     []byte
 	data     chunk
 	found    bool
 	warnings []string
-	labels   labels
+	labels   label.Set
 }
 
 // aiffCodings is what the compression types of AIFF-C mean; NONE and twos depend
@@ -32,8 +33,8 @@ var aiffCodings = map[string]struct {
 }
 
 // openAIFF reads AIFF 1.3 and AIFF-C.
-func openAIFF(in *input, at int64) (Facts, sound, error) {
-	kind, err := in.peek(at+8, 4)
+func openAIFF(in *Input, at int64) (Facts, Sound, error) {
+	kind, err := in.Peek(at+8, 4)
 	if err != nil {
 		return Facts{}, nil, err
 	}
@@ -42,17 +43,17 @@ func openAIFF(in *input, at int64) (Facts, sound, error) {
 		return Facts{}, nil, err
 	}
 	if a.comm == nil {
-		return Facts{}, nil, reject("audio.damaged", "no COMM chunk")
+		return Facts{}, nil, Reject("audio.damaged", "no COMM chunk")
 	}
 	if !a.found {
-		return Facts{}, nil, reject("audio.no-sound-data", "no SSND chunk")
+		return Facts{}, nil, Reject("audio.no-sound-data", "no SSND chunk")
 	}
 	return a.open()
 }
 
 func (a *aiff) walk(at int64) error {
 	for range maxChunks {
-		head, err := a.in.peek(at, chunkHead)
+		head, err := a.in.Peek(at, chunkHead)
 		if err != nil {
 			return err
 		}
@@ -63,7 +64,7 @@ func (a *aiff) walk(at int64) error {
 		if err := a.note(c); err != nil {
 			return err
 		}
-		if c.size >= a.in.size-c.at {
+		if c.size >= a.in.Size-c.at {
 			return nil
 		}
 		at = c.at + c.size + c.size&1
@@ -74,45 +75,45 @@ func (a *aiff) walk(at int64) error {
 func (a *aiff) note(c chunk) (err error) {
 	switch c.id {
 	case "COMM":
-		if c.size < 18 || c.size > a.in.size-c.at {
-			return reject("audio.damaged", "COMM chunk of %d bytes", c.size)
+		if c.size < 18 || c.size > a.in.Size-c.at {
+			return Reject("audio.damaged", "COMM chunk of %d bytes", c.size)
 		}
-		a.comm, err = a.in.peek(c.at, int(min(c.size, 22)))
+		a.comm, err = a.in.Peek(c.at, int(min(c.size, 22)))
 	case "SSND":
 		return a.noteSound(c)
 	case "NAME":
-		a.labels.setText("title", a.text(c))
+		a.labels.SetText("title", a.text(c))
 	case "AUTH":
-		a.labels.setText("artist", a.text(c))
+		a.labels.SetText("artist", a.text(c))
 	case "ID3 ", "id3 ":
-		a.labels.readID3(a.in, c.at, c.size)
+		a.labels.ReadID3(a.in, c.at, c.size)
 	}
 	return err
 }
 
 func (a *aiff) text(c chunk) string {
-	b, _ := a.in.peek(c.at, int(min(c.size, maxLabel))) // a label that cannot be read is none
-	return latin1(b)
+	b, _ := a.in.Peek(c.at, int(min(c.size, label.MaxText))) // a label that cannot be read is none
+	return label.Latin1(b)
 }
 
 // noteSound skips the offset and block size in front of the samples.
 func (a *aiff) noteSound(c chunk) error {
-	head, err := a.in.peek(c.at, 8)
+	head, err := a.in.Peek(c.at, 8)
 	if err != nil {
 		return err
 	}
 	if len(head) < 8 {
-		return reject("audio.truncated", "file ends in SSND")
+		return Reject("audio.truncated", "file ends in SSND")
 	}
 	skip := 8 + int64(binary.BigEndian.Uint32(head))
 	a.data, a.found = chunk{at: c.at + skip, size: c.size - skip}, true
-	if rest := max(0, a.in.size-a.data.at); a.data.size < 0 || a.data.size > rest {
+	if rest := max(0, a.in.Size-a.data.at); a.data.size < 0 || a.data.size > rest {
 		a.data.size = rest // the number of frames in COMM decides whether that is enough
 	}
 	return nil
 }
 
-func (a *aiff) open() (Facts, sound, error) {
+func (a *aiff) open() (Facts, Sound, error) {
 	channels := int(binary.BigEndian.Uint16(a.comm))
 	frames := int64(binary.BigEndian.Uint32(a.comm[2:]))
 	depth := int(binary.BigEndian.Uint16(a.comm[6:]))
@@ -131,15 +132,15 @@ func (a *aiff) open() (Facts, sound, error) {
 	if c.depth != 0 && facts.Source.Lossless {
 		facts.Source.BitDepth = min(depth, c.depth)
 	}
-	if f := facts.checkShape(a.in.job.Limits); f != nil {
+	if f := facts.checkShape(a.in.Limits); f != nil {
 		return Facts{}, nil, f
 	}
 	frame := int64(channels * c.bytes)
 	if frames*frame > a.data.size {
-		return Facts{}, nil, reject("audio.truncated", "%d frames promised, %d there", frames, a.data.size/frame)
+		return Facts{}, nil, Reject("audio.truncated", "%d frames promised, %d there", frames, a.data.size/frame)
 	}
 	facts.Samples = frames
-	a.labels.fill(&facts)
+	facts.adopt(&a.labels)
 	return facts, newInterleaved(a.in.from(a.data.at, frames*frame), c, channels, frames), nil
 }
 
@@ -154,10 +155,10 @@ func (a *aiff) coding(depth int) (coding, error) {
 		return c, nil
 	}
 	if kind != "NONE" && kind != "twos" && kind != "sowt" {
-		return coding{}, &fault{Code: "audio.needs-converter", What: "this kind of AIFF", Cause: fmt.Sprintf("compression %q", kind)}
+		return coding{}, &Fault{Code: "audio.needs-converter", What: "this kind of AIFF", Cause: fmt.Sprintf("compression %q", kind)}
 	}
 	if depth < 1 || depth > 32 {
-		return coding{}, reject("audio.bad-depth", "%d bits", depth)
+		return coding{}, Reject("audio.bad-depth", "%d bits", depth)
 	}
 	c := codings[[...]string{"s8", "s16", "s24", "s32"}[(depth-1)/8]]
 	c.big = kind != "sowt"

@@ -1,4 +1,4 @@
-package decode
+package label
 
 import (
 	"encoding/binary"
@@ -9,16 +9,16 @@ import (
 // itemKeys are the metadata items of iTunes we know; \xa9 is the copyright sign.
 var itemKeys = map[string]string{"\xa9nam": "title", "\xa9ART": "artist", "\xa9alb": "album"}
 
-// readItems reads moov/udta/meta/ilst. The parser keeps it as boxes it may or
+// ReadItems reads moov/udta/meta/ilst. The parser keeps it as boxes it may or
 // may not know, so it is written out and walked anew, bounded by its own length.
-func (l *labels) readItems(moov *mp4.MoovBox) {
+func (l *Set) ReadItems(moov *mp4.MoovBox) {
 	for _, child := range moov.Children {
-		if child.Type() != "udta" || child.Size() > maxID3 {
+		if child.Type() != "udta" || child.Size() > MaxTag {
 			continue
 		}
 		var b sliceWriter
 		if child.Encode(&b) == nil {
-			l.userData(b)
+			l.UserData(b)
 		}
 	}
 }
@@ -30,7 +30,8 @@ func (w *sliceWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (l *labels) userData(b []byte) {
+// UserData reads a udta box.
+func (l *Set) UserData(b []byte) {
 	meta := within(within(b, "udta", 0), "meta", 4)
 	ilst := within(meta, "ilst", 0)
 	for range maxLabels {
@@ -44,15 +45,15 @@ func (l *labels) userData(b []byte) {
 }
 
 // item takes one entry: a data box with eight bytes of type and locale in front.
-func (l *labels) item(kind string, body []byte) {
+func (l *Set) item(kind string, body []byte) {
 	data := within(body, "data", 8)
 	switch {
 	case itemKeys[kind] != "":
-		l.setText(itemKeys[kind], string(data[:min(len(data), maxLabel)]))
+		l.SetText(itemKeys[kind], string(data[:min(len(data), MaxText)]))
 	case kind == "covr":
 		l.setPicture(pictureFront, data)
 	case kind == "----" && string(within(body, "name", 4)) == "iTunSMPB":
-		l.setText("smpb", string(data[:min(len(data), maxLabel)]))
+		l.SetText("smpb", string(data[:min(len(data), MaxText)]))
 	}
 }
 

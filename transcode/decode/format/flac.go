@@ -1,4 +1,4 @@
-package decode
+package format
 
 import (
 	"bufio"
@@ -11,6 +11,7 @@ import (
 	"github.com/mewkiz/flac/frame"
 
 	"github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/transcode/decode/label"
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
 
@@ -31,9 +32,9 @@ const (
 )
 
 // openFLAC reads native FLAC (RFC 9639).
-func openFLAC(in *input, at int64) (Facts, sound, error) {
-	var lab labels
-	lab.readLeading(in, at)
+func openFLAC(in *Input, at int64) (Facts, Sound, error) {
+	var lab label.Set
+	lab.ReadLeading(in, at)
 	info, start, err := flacMetadata(in, at+4, &lab)
 	if err != nil {
 		return Facts{}, nil, err
@@ -45,13 +46,13 @@ func openFLAC(in *input, at int64) (Facts, sound, error) {
 		},
 		SampleRate: info.rate, Channels: info.channels, BitDepth: max(info.depth, 8), Samples: info.samples,
 	}
-	lab.fill(&facts)
-	if info.samples == 0 || info.samples > in.size*maxFLACExpansion {
+	facts.adopt(&lab)
+	if info.samples == 0 || info.samples > in.Size*maxFLACExpansion {
 		facts.Samples = -1
 	}
 	end := soundEnd(in, start)
 	return facts, &flacSound{
-		r: in.from(start, end-start), info: info, out: newPlanes(info.channels), sum: md5.New(),
+		r: in.from(start, end-start), info: info, out: NewPlanes(info.channels), sum: md5.New(),
 	}, nil
 }
 
@@ -60,44 +61,44 @@ func openFLAC(in *input, at int64) (Facts, sound, error) {
 const maxFLACExpansion = 65535 / 11
 
 // flacMetadata walks the metadata blocks and returns where the frames begin.
-func flacMetadata(in *input, at int64, lab *labels) (info flacInfo, start int64, err error) {
+func flacMetadata(in *Input, at int64, lab *label.Set) (info flacInfo, start int64, err error) {
 	for i := range maxFLACBlocks {
-		head, err := in.peek(at, flacBlockHead)
+		head, err := in.Peek(at, flacBlockHead)
 		if err != nil {
 			return info, 0, err
 		}
 		if len(head) < flacBlockHead {
-			return info, 0, reject("audio.truncated", "file ends in the metadata")
+			return info, 0, Reject("audio.truncated", "file ends in the metadata")
 		}
 		kind, size := int(head[0]&0x7F), int64(head[1])<<16|int64(head[2])<<8|int64(head[3])
 		body := chunk{at: at + flacBlockHead, size: size}
-		if size > in.size-body.at {
-			return info, 0, reject("audio.truncated", "metadata block of %d bytes", size)
+		if size > in.Size-body.at {
+			return info, 0, Reject("audio.truncated", "metadata block of %d bytes", size)
 		}
 		if (i == 0) != (kind == flacStreamInfo) {
-			return info, 0, reject("audio.damaged", "metadata block %d is of type %d", i, kind)
+			return info, 0, Reject("audio.damaged", "metadata block %d is of type %d", i, kind)
 		}
 		if kind == flacStreamInfo {
 			if info, err = readStreamInfo(in, body); err != nil {
 				return info, 0, err
 			}
 		}
-		lab.readFLAC(in, kind, body)
+		readFLACLabels(lab, in, kind, body)
 		at = body.at + size
 		if head[0]&0x80 != 0 {
 			return info, at, nil
 		}
 	}
-	return info, 0, reject("audio.damaged", "more than %d metadata blocks", maxFLACBlocks)
+	return info, 0, Reject("audio.damaged", "more than %d metadata blocks", maxFLACBlocks)
 }
 
-func readStreamInfo(in *input, c chunk) (info flacInfo, err error) {
-	b, err := in.peek(c.at, flacInfoLen)
+func readStreamInfo(in *Input, c chunk) (info flacInfo, err error) {
+	b, err := in.Peek(c.at, flacInfoLen)
 	if err != nil {
 		return info, err
 	}
 	if c.size != flacInfoLen || len(b) != flacInfoLen {
-		return info, reject("audio.damaged", "STREAMINFO of %d bytes", c.size)
+		return info, Reject("audio.damaged", "STREAMINFO of %d bytes", c.size)
 	}
 	info.rate = int(b[10])<<12 | int(b[11])<<4 | int(b[12])>>4
 	info.channels = int(b[12]>>1&7) + 1
@@ -105,37 +106,37 @@ func readStreamInfo(in *input, c chunk) (info flacInfo, err error) {
 	info.samples = int64(b[13]&15)<<32 | int64(b[14])<<24 | int64(b[15])<<16 | int64(b[16])<<8 | int64(b[17])
 	copy(info.md5[:], b[18:])
 	if info.depth > 24 || info.depth < 4 {
-		return info, reject("audio.bad-depth", "%d bits", info.depth)
+		return info, Reject("audio.bad-depth", "%d bits", info.depth)
 	}
 	return info, nil
 }
 
-// readFLAC reads a metadata block that has labels.
-func (l *labels) readFLAC(in *input, kind int, c chunk) {
+// readFLACLabels reads a metadata block that has labels.
+func readFLACLabels(l *label.Set, in *Input, kind int, c chunk) {
 	if kind != flacComment && kind != flacPicture {
 		return
 	}
-	body, err := in.peek(c.at, int(min(c.size, maxID3)))
+	body, err := in.Peek(c.at, int(min(c.size, label.MaxTag)))
 	switch {
 	case err != nil:
 	case kind == flacComment:
-		l.readComments(body)
+		l.ReadComments(body)
 	default:
-		l.readPicture(body)
+		l.ReadPicture(body)
 	}
 }
 
 // soundEnd is where the sound ends before an ID3v1 tag.
-func soundEnd(in *input, start int64) int64 {
+func soundEnd(in *Input, start int64) int64 {
 	const id3v1 = 128
-	if in.size-start < id3v1 {
-		return in.size
+	if in.Size-start < id3v1 {
+		return in.Size
 	}
-	b, err := in.peek(in.size-id3v1, 3)
+	b, err := in.Peek(in.Size-id3v1, 3)
 	if err != nil || string(b) != "TAG" {
-		return in.size
+		return in.Size
 	}
-	return in.size - id3v1
+	return in.Size - id3v1
 }
 
 // flacSound decodes frames. Every frame is checked by its CRC-16 and the whole
@@ -143,7 +144,7 @@ func soundEnd(in *input, start int64) int64 {
 type flacSound struct {
 	r     *bufio.Reader
 	info  flacInfo
-	out   *planes
+	out   *Planes
 	sum   hash.Hash
 	raw   []byte
 	done  int64
@@ -168,7 +169,7 @@ func (s *flacSound) next() (pcm.Block, error) {
 		return pcm.Block{}, s.finish(err)
 	}
 	n := len(f.Subframes[0].Samples)
-	b := s.out.first(n)
+	b := s.out.First(n)
 	scale := 1 / float32(int(1)<<(s.info.depth-1))
 	for c, sub := range f.Subframes {
 		if len(sub.Samples) != n {
@@ -197,10 +198,10 @@ func (s *flacSound) frame() (*frame.Frame, error) {
 		rate = s.info.rate
 	}
 	if rate != s.info.rate || f.Channels.Count() != s.info.channels {
-		return nil, reject("audio.changes-format", "frame of %d Hz, %d channels", rate, f.Channels.Count())
+		return nil, Reject("audio.changes-format", "frame of %d Hz, %d channels", rate, f.Channels.Count())
 	}
 	if int(f.BitsPerSample) != s.info.depth {
-		return nil, reject("audio.damaged", "frame of %d bits in a file of %d", f.BitsPerSample, s.info.depth)
+		return nil, Reject("audio.damaged", "frame of %d bits in a file of %d", f.BitsPerSample, s.info.depth)
 	}
 	if f.BlockSize == 0 {
 		return nil, errors.New("frame without samples")
@@ -236,11 +237,11 @@ func (s *flacSound) finish(err error) error {
 	whole := s.info.samples > 0 && s.done >= s.info.samples
 	switch {
 	case err == io.EOF && s.done == 0:
-		return reject("audio.no-sound-data", "no frames")
+		return Reject("audio.no-sound-data", "no frames")
 	case err == io.EOF && s.info.samples > s.done:
-		return reject("audio.truncated", "%d of %d samples", s.done, s.info.samples)
+		return Reject("audio.truncated", "%d of %d samples", s.done, s.info.samples)
 	case err == io.ErrUnexpectedEOF && !whole:
-		return reject("audio.truncated", "file ends in a frame after %d samples", s.done)
+		return Reject("audio.truncated", "file ends in a frame after %d samples", s.done)
 	case err != io.EOF && (!whole || s.done == 0):
 		return err
 	}
@@ -250,7 +251,7 @@ func (s *flacSound) finish(err error) error {
 func (s *flacSound) verify() error {
 	unset := s.info.md5 == [md5.Size]byte{}
 	if !unset && [md5.Size]byte(s.sum.Sum(nil)) != s.info.md5 {
-		return reject("audio.damaged", "MD5 differs from STREAMINFO")
+		return Reject("audio.damaged", "MD5 differs from STREAMINFO")
 	}
 	if unset {
 		s.notes = append(s.notes, "The FLAC file has no checksum, so damage could not be ruled out.")
@@ -261,4 +262,4 @@ func (s *flacSound) verify() error {
 	return io.EOF
 }
 
-func (s *flacSound) warnings() []string { return s.notes }
+func (s *flacSound) Warnings() []string { return s.notes }

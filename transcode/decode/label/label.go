@@ -1,4 +1,7 @@
-package decode
+// Package label reads what a sound file says of itself: ID3, Vorbis comments,
+// RIFF INFO and the items of MP4. Every reader is bounded and none can fail: a
+// label that cannot be read is none.
+package label
 
 import (
 	"bytes"
@@ -8,24 +11,30 @@ import (
 	"unicode/utf16"
 )
 
-// labels collects what a file says of itself. The first word on a subject wins;
-// nothing here can fail: a label that cannot be read is none.
-type labels struct {
+// Peeker gives up to n bytes of a file at off, fewer at its end.
+type Peeker interface {
+	Peek(off int64, n int) ([]byte, error)
+}
+
+// Set collects labels. The first word on a subject wins.
+type Set struct {
 	text    map[string]string // title, artist, album, smpb (iTunSMPB)
 	picture []byte
 	front   bool // picture is said to be the front cover
 }
 
 const (
-	// maxLabel bounds the bytes of one label before they are cleaned.
-	maxLabel = 16 << 10
-	// maxID3 bounds what of a tag is read at once; it holds any cover we keep.
-	maxID3 = 16 << 20
+	// MaxText bounds the bytes of one label before they are cleaned.
+	MaxText = 16 << 10
+	// MaxTag bounds what of a tag is read at once; it holds any cover we keep.
+	MaxTag    = 16 << 20
+	chunkHead = 8
 	// maxLabels bounds how many entries of a tag are looked at.
 	maxLabels = 20_000
 )
 
-func (l *labels) setText(key, value string) {
+// SetText notes value under the key unless there is one.
+func (l *Set) SetText(key, value string) {
 	value = strings.TrimSpace(strings.Trim(value, "\x00"))
 	if value == "" || l.text[key] != "" {
 		return
@@ -33,32 +42,28 @@ func (l *labels) setText(key, value string) {
 	if l.text == nil {
 		l.text = map[string]string{}
 	}
-	l.text[key] = value[:min(len(value), maxLabel)]
+	l.text[key] = value[:min(len(value), MaxText)]
 }
 
 // pictureFront is the picture type of a front cover in ID3v2 and FLAC.
 const pictureFront = 3
 
-func (l *labels) setPicture(kind int, data []byte) {
+func (l *Set) setPicture(kind int, data []byte) {
 	front := kind == pictureFront
-	if cleanCover(data).MIME == "" || len(l.picture) > 0 && (l.front || !front) {
+	if Picture(data) == "" || len(l.picture) > 0 && (l.front || !front) {
 		return
 	}
 	l.picture, l.front = data, front
 }
 
-// fill puts the labels where the facts have none yet.
-func (l *labels) fill(f *Facts) {
-	f.Tags.Title = or(f.Tags.Title, cleanText(l.text["title"]))
-	f.Tags.Artist = or(f.Tags.Artist, cleanText(l.text["artist"]))
-	f.Tags.Album = or(f.Tags.Album, cleanText(l.text["album"]))
-	if len(f.Cover.Data) == 0 {
-		f.Cover = cleanCover(l.picture)
-	}
-}
+// Text returns what was found under the key: title, artist, album or smpb.
+func (l *Set) Text(key string) string { return l.text[key] }
 
-// latin1 decodes ISO 8859-1, or UTF-8 where writers have put it regardless.
-func latin1(b []byte) string {
+// Cover returns the picture found, nil for none.
+func (l *Set) Cover() []byte { return l.picture }
+
+// Latin1 decodes ISO 8859-1, or UTF-8 where writers have put it regardless.
+func Latin1(b []byte) string {
 	b, _, _ = bytes.Cut(b, []byte{0})
 	if s := string(b); strings.ToValidUTF8(s, "") == s {
 		return s
@@ -90,9 +95,9 @@ func utf16Text(b []byte, order binary.ByteOrder) string {
 	return string(utf16.Decode(units))
 }
 
-// readInfo reads a RIFF LIST chunk of type INFO.
-func (l *labels) readInfo(in *input, c chunk) {
-	body, err := in.peek(c.at, int(min(c.size, 1<<20)))
+// ReadInfo reads the body of a RIFF LIST chunk of type INFO.
+func (l *Set) ReadInfo(in Peeker, at, size int64) {
+	body, err := in.Peek(at, int(min(size, 1<<20)))
 	if err != nil || !bytes.HasPrefix(body, []byte("INFO")) {
 		return
 	}
@@ -104,7 +109,7 @@ func (l *labels) readInfo(in *input, c chunk) {
 		}
 		id, n := string(body[:4]), int(min(int64(binary.LittleEndian.Uint32(body[4:])), int64(len(body)-chunkHead)))
 		if key := keys[id]; key != "" {
-			l.setText(key, latin1(body[chunkHead:][:min(n, maxLabel)]))
+			l.SetText(key, Latin1(body[chunkHead:][:min(n, MaxText)]))
 		}
 		body = body[min(chunkHead+n+n&1, len(body)):]
 	}
@@ -113,9 +118,9 @@ func (l *labels) readInfo(in *input, c chunk) {
 // commentKeys are the field names of Vorbis comments, in upper case.
 var commentKeys = map[string]string{"TITLE": "title", "ARTIST": "artist", "ALBUM": "album"}
 
-// readComments reads a Vorbis comment header (Vorbis I, 5) without its framing:
+// ReadComments reads a Vorbis comment header (Vorbis I, 5) without its framing:
 // also FLAC's VORBIS_COMMENT and OpusTags.
-func (l *labels) readComments(b []byte) {
+func (l *Set) ReadComments(b []byte) {
 	_, b, ok := prefixed(b) // vendor
 	if !ok || len(b) < 4 {
 		return
@@ -131,20 +136,20 @@ func (l *labels) readComments(b []byte) {
 	}
 }
 
-func (l *labels) comment(entry []byte) {
+func (l *Set) comment(entry []byte) {
 	name, value, ok := bytes.Cut(entry, []byte("="))
 	if !ok || len(name) > 64 {
 		return
 	}
 	key := strings.ToUpper(string(name))
-	if key == "METADATA_BLOCK_PICTURE" && len(value) <= maxID3 {
+	if key == "METADATA_BLOCK_PICTURE" && len(value) <= MaxTag {
 		if raw, err := base64.StdEncoding.DecodeString(string(value)); err == nil {
-			l.readPicture(raw)
+			l.ReadPicture(raw)
 		}
 		return
 	}
 	if to := commentKeys[key]; to != "" {
-		l.setText(to, string(value[:min(len(value), maxLabel)]))
+		l.SetText(to, string(value[:min(len(value), MaxText)]))
 	}
 }
 
@@ -160,8 +165,8 @@ func prefixed(b []byte) (field, rest []byte, ok bool) {
 	return b[4 : 4+n], b[4+n:], true
 }
 
-// readPicture reads the body of a FLAC PICTURE block (RFC 9639, 8.8).
-func (l *labels) readPicture(b []byte) {
+// ReadPicture reads the body of a FLAC PICTURE block (RFC 9639, 8.8).
+func (l *Set) ReadPicture(b []byte) {
 	if len(b) < 8 {
 		return
 	}

@@ -1,4 +1,4 @@
-package decode
+package format
 
 import (
 	"encoding/binary"
@@ -9,6 +9,7 @@ import (
 	mp3 "github.com/hajimehoshi/go-mp3"
 
 	"github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/transcode/decode/label"
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
 
@@ -35,10 +36,10 @@ type mp3Info struct {
 
 // openMP3 reads MPEG audio. What go-mp3 gets right, it decodes; the rest is for
 // the converter.
-func openMP3(in *input, at int64) (Facts, sound, error) {
-	var lab labels
-	lab.readLeading(in, at)
-	lab.readID3v1(in)
+func openMP3(in *Input, at int64) (Facts, Sound, error) {
+	var lab label.Set
+	lab.ReadLeading(in, at)
+	lab.ReadID3v1(in, in.Size)
 	scan, err := scanMP3(in, at)
 	if err != nil {
 		return Facts{}, nil, err
@@ -56,20 +57,20 @@ func openMP3(in *input, at int64) (Facts, sound, error) {
 	if scan.walk.junk > 0 {
 		facts.Warnings = append(facts.Warnings, "Bytes that are no sound were found between the MP3 frames and left out.")
 	}
-	lab.fill(&facts)
+	facts.adopt(&lab)
 	feed := &mp3Feed{in: in, walk: mpegWalk{w: window{in: in}, at: scan.from, end: scan.walk.end, first: h}}
 	snd, err := scan.decoder(in, feed)
 	if err != nil {
 		return Facts{}, nil, err
 	}
-	return scan.trim(facts, snd, lab.text["smpb"])
+	return scan.trim(facts, snd, lab.Text("smpb"))
 }
 
 // scanMP3 walks all frames.
-func scanMP3(in *input, at int64) (*mp3Scan, error) {
+func scanMP3(in *Input, at int64) (*mp3Scan, error) {
 	s := &mp3Scan{walk: mpegWalk{w: window{in: in}, at: at, end: mpegEnd(in, at)}}
 	if ok, err := s.walk.find(maxJunk); err != nil || !ok {
-		return nil, or(err, reject("audio.no-sound-data", "no MPEG frames"))
+		return nil, or(err, Reject("audio.no-sound-data", "no MPEG frames"))
 	}
 	if err := s.leading(); err != nil {
 		return nil, err
@@ -96,7 +97,7 @@ func (s *mp3Scan) leading() error {
 	if h.layer != 3 || s.walk.at+h.size() > s.walk.end {
 		return nil
 	}
-	b, err := s.walk.w.in.peek(s.walk.at, int(h.size()))
+	b, err := s.walk.w.in.Peek(s.walk.at, int(h.size()))
 	if err != nil {
 		return err
 	}
@@ -160,17 +161,17 @@ func lameLike(s string) bool {
 // the bytes that were promised.
 func (s *mp3Scan) check() error {
 	if s.frames == 0 {
-		return reject("audio.no-sound-data", "no frame of sound")
+		return Reject("audio.no-sound-data", "no frame of sound")
 	}
-	if i := s.info; i != nil && i.frames > s.frames+1 && i.at+i.bytes > s.walk.w.in.size && i.bytes > 0 {
-		return reject("audio.truncated", "%d of %d frames", s.frames, i.frames)
+	if i := s.info; i != nil && i.frames > s.frames+1 && i.at+i.bytes > s.walk.w.in.Size && i.bytes > 0 {
+		return Reject("audio.truncated", "%d of %d frames", s.frames, i.frames)
 	}
 	return nil
 }
 
 // decoder picks who decodes. go-mp3 is right for MPEG-1 Layer III without
 // intensity stereo, and for MPEG-2 in mono where it knows each frame's length.
-func (s *mp3Scan) decoder(in *input, feed *mp3Feed) (sound, error) {
+func (s *mp3Scan) decoder(in *Input, feed *mp3Feed) (Sound, error) {
 	h := s.walk.first
 	what := ""
 	switch {
@@ -188,11 +189,11 @@ func (s *mp3Scan) decoder(in *input, feed *mp3Feed) (sound, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &mp3Sound{dec: dec, channels: h.channels, left: s.frames * int64(h.samples()), out: newPlanes(h.channels)}, nil
+	return &mp3Sound{dec: dec, channels: h.channels, left: s.frames * int64(h.samples()), out: NewPlanes(h.channels)}, nil
 }
 
 // trim removes the encoder's and the decoder's delay (MP3-1..3).
-func (s *mp3Scan) trim(facts Facts, snd sound, comment string) (Facts, sound, error) {
+func (s *mp3Scan) trim(facts Facts, snd Sound, comment string) (Facts, Sound, error) {
 	total := facts.Samples
 	t := &trimmed{from: snd, keep: -1}
 	switch priming, length, ok := smpb(comment); {
@@ -214,7 +215,7 @@ func (s *mp3Scan) trim(facts Facts, snd sound, comment string) (Facts, sound, er
 // mp3Feed gives a decoder the frames of sound and nothing else: no tags, no
 // junk, and no frame that leans on data in front of the stream's beginning.
 type mp3Feed struct {
-	in        *input
+	in        *Input
 	walk      mpegWalk
 	reservoir int // bytes of main data before the next frame
 	frame     []byte
@@ -283,7 +284,7 @@ type mp3Sound struct {
 	channels int
 	left     int64
 	raw      [4 * 1152]byte
-	out      *planes
+	out      *Planes
 	err      error
 }
 
@@ -300,7 +301,7 @@ func (s *mp3Sound) Read() (pcm.Block, error) {
 		return pcm.Block{}, s.err
 	}
 	s.left -= int64(n)
-	b := s.out.first(n)
+	b := s.out.First(n)
 	for c, plane := range b.Samples {
 		for i := range plane {
 			plane[i] = readS16(s.raw[4*i+2*c:])

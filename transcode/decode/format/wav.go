@@ -1,10 +1,11 @@
-package decode
+package format
 
 import (
 	"encoding/binary"
 	"fmt"
 
 	"github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/transcode/decode/label"
 )
 
 // chunk is one chunk of a RIFF or IFF file: body bytes [at, at+size).
@@ -22,26 +23,26 @@ const (
 
 // wav is what the headers of a WAV file say.
 type wav struct {
-	in       *input
+	in       *Input
 	ds64     int64 // size of the data chunk in RF64 and BW64; -1 none
 	fmt      []byte
 	data     chunk
 	found    bool
 	warnings []string
-	labels   labels
+	labels   label.Set
 }
 
 // openWAV reads RIFF/WAVE, RF64 and BW64 (EBU Tech 3306, ITU-R BS.2088).
-func openWAV(in *input, at int64) (Facts, sound, error) {
+func openWAV(in *Input, at int64) (Facts, Sound, error) {
 	w := &wav{in: in, ds64: -1}
 	if err := w.walk(at + 12); err != nil {
 		return Facts{}, nil, err
 	}
 	if w.fmt == nil {
-		return Facts{}, nil, reject("audio.damaged", "no fmt chunk")
+		return Facts{}, nil, Reject("audio.damaged", "no fmt chunk")
 	}
 	if !w.found {
-		return Facts{}, nil, reject("audio.no-sound-data", "no data chunk")
+		return Facts{}, nil, Reject("audio.no-sound-data", "no data chunk")
 	}
 	return w.open()
 }
@@ -50,7 +51,7 @@ func openWAV(in *input, at int64) (Facts, sound, error) {
 // takes the rest of the file.
 func (w *wav) walk(at int64) error {
 	for range maxChunks {
-		head, err := w.in.peek(at, chunkHead)
+		head, err := w.in.Peek(at, chunkHead)
 		if err != nil {
 			return err
 		}
@@ -61,7 +62,7 @@ func (w *wav) walk(at int64) error {
 		if err := w.note(&c); err != nil {
 			return err
 		}
-		if c.size >= w.in.size-c.at {
+		if c.size >= w.in.Size-c.at {
 			return nil
 		}
 		at = c.at + c.size + c.size&1
@@ -78,15 +79,15 @@ func (w *wav) note(c *chunk) (err error) {
 	case "data":
 		return w.noteData(c)
 	case "LIST":
-		w.labels.readInfo(w.in, *c)
+		w.labels.ReadInfo(w.in, c.at, c.size)
 	case "id3 ", "ID3 ":
-		w.labels.readID3(w.in, c.at, c.size)
+		w.labels.ReadID3(w.in, c.at, c.size)
 	}
 	return err
 }
 
 func (w *wav) noteSizes(c chunk) error {
-	b, err := w.in.peek(c.at, 16)
+	b, err := w.in.Peek(c.at, 16)
 	if err == nil && len(b) == 16 {
 		w.ds64 = int64(min(binary.LittleEndian.Uint64(b[8:]), 1<<62))
 	}
@@ -97,10 +98,10 @@ func (w *wav) noteFormat(c chunk) ([]byte, error) {
 	if w.fmt != nil {
 		return w.fmt, nil
 	}
-	if c.size < 14 || c.size > w.in.size-c.at {
-		return nil, reject("audio.damaged", "fmt chunk of %d bytes", c.size)
+	if c.size < 14 || c.size > w.in.Size-c.at {
+		return nil, Reject("audio.damaged", "fmt chunk of %d bytes", c.size)
 	}
-	return w.in.peek(c.at, int(min(c.size, 40)))
+	return w.in.Peek(c.at, int(min(c.size, 40)))
 }
 
 // noteData settles how long the sound is when the size field lies: streamed
@@ -109,7 +110,7 @@ func (w *wav) noteData(c *chunk) error {
 	if w.found {
 		return nil
 	}
-	rest := w.in.size - c.at
+	rest := w.in.Size - c.at
 	switch {
 	case c.size == 0xFFFFFFFF && w.ds64 >= 0:
 		c.size = w.ds64
@@ -118,7 +119,7 @@ func (w *wav) noteData(c *chunk) error {
 		w.warnings = append(w.warnings, "The WAV header does not say how long the sound is; all of the file was taken.")
 	}
 	if c.size > rest {
-		return &fault{Code: "audio.truncated", Cause: fmt.Sprintf("data chunk of %d bytes, %d there", c.size, rest)}
+		return &Fault{Code: "audio.truncated", Cause: fmt.Sprintf("data chunk of %d bytes, %d there", c.size, rest)}
 	}
 	w.data, w.found = *c, true
 	return nil
@@ -126,7 +127,7 @@ func (w *wav) noteData(c *chunk) error {
 
 // lastChunk reports that no plausible chunk begins at at: what is there must be sound.
 func (w *wav) lastChunk(at int64) bool {
-	head, err := w.in.peek(at, chunkHead)
+	head, err := w.in.Peek(at, chunkHead)
 	if err != nil || len(head) < chunkHead {
 		return false
 	}
@@ -135,7 +136,7 @@ func (w *wav) lastChunk(at int64) bool {
 			return true
 		}
 	}
-	return int64(binary.LittleEndian.Uint32(head[4:])) > w.in.size-at-chunkHead
+	return int64(binary.LittleEndian.Uint32(head[4:])) > w.in.Size-at-chunkHead
 }
 
 const (
@@ -153,7 +154,7 @@ const (
 	ambisonic = "\x00\x00\x21\x07\xd3\x11\x86\x44\xc8\xc1\xca\x00\x00\x00"
 )
 
-func (w *wav) open() (Facts, sound, error) {
+func (w *wav) open() (Facts, Sound, error) {
 	tag := int(binary.LittleEndian.Uint16(w.fmt))
 	channels := int(binary.LittleEndian.Uint16(w.fmt[2:]))
 	rate := int64(binary.LittleEndian.Uint32(w.fmt[4:]))
@@ -181,11 +182,11 @@ func (w *wav) open() (Facts, sound, error) {
 	if tag == tagPCM {
 		facts.Source.BitDepth = valid
 	}
-	if f := facts.checkShape(w.in.job.Limits); f != nil {
+	if f := facts.checkShape(w.in.Limits); f != nil {
 		return Facts{}, nil, f
 	}
 	facts.Samples = w.data.size / frame
-	w.labels.fill(&facts)
+	facts.adopt(&w.labels)
 	return facts, newInterleaved(w.in.from(w.data.at, w.data.size), c, channels, facts.Samples), nil
 }
 
@@ -228,10 +229,10 @@ func wavCoding(tag, bits, valid, align, channels int) (coding, error) {
 	case tag == tagMuLaw && bits == 8:
 		name = "ulaw"
 	case tag == tagPCM || tag == tagFloat:
-		return coding{}, reject("audio.bad-depth", "%d bits", bits)
+		return coding{}, Reject("audio.bad-depth", "%d bits", bits)
 	}
 	if name == "" {
-		return coding{}, &fault{Code: "audio.needs-converter", What: "this kind of WAV", Cause: fmt.Sprintf("format tag %#x", tag)}
+		return coding{}, &Fault{Code: "audio.needs-converter", What: "this kind of WAV", Cause: fmt.Sprintf("format tag %#x", tag)}
 	}
 	return codings[name], nil
 }

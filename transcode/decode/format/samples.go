@@ -1,4 +1,4 @@
-package decode
+package format
 
 import (
 	"encoding/binary"
@@ -100,14 +100,14 @@ type interleaved struct {
 	channels int
 	left     int64 // samples per channel
 	raw      []byte
-	out      *planes
+	out      *Planes
 	err      error
 }
 
 func newInterleaved(r io.Reader, c coding, channels int, samples int64) *interleaved {
 	return &interleaved{
 		r: r, c: c, channels: channels, left: samples,
-		raw: make([]byte, blockLen*channels*c.bytes), out: newPlanes(channels),
+		raw: make([]byte, BlockLen*channels*c.bytes), out: NewPlanes(channels),
 	}
 }
 
@@ -118,7 +118,7 @@ func (s *interleaved) Read() (pcm.Block, error) {
 	if s.err != nil {
 		return pcm.Block{}, s.err
 	}
-	n := int(min(s.left, blockLen))
+	n := int(min(s.left, BlockLen))
 	raw := s.raw[:n*s.channels*s.c.bytes]
 	if _, err := io.ReadFull(s.r, raw); err != nil {
 		s.err = err
@@ -128,7 +128,7 @@ func (s *interleaved) Read() (pcm.Block, error) {
 	if s.c.big {
 		swapBytes(raw, s.c.bytes)
 	}
-	b := s.out.first(n)
+	b := s.out.First(n)
 	for ch, plane := range b.Samples {
 		s.spread(plane, raw[ch*s.c.bytes:])
 	}

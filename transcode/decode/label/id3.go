@@ -1,4 +1,4 @@
-package decode
+package label
 
 import (
 	"bytes"
@@ -17,17 +17,17 @@ const (
 	id3Extended = 0x40
 )
 
-// readID3 reads the ID3v2 tag of at most size bytes at at.
-func (l *labels) readID3(in *input, at, size int64) {
-	head, err := in.peek(at, id3Head)
+// ReadID3 reads the ID3v2 tag of at most size bytes at at.
+func (l *Set) ReadID3(in Peeker, at, size int64) {
+	head, err := in.Peek(at, ID3Head)
 	if err != nil {
 		return
 	}
-	n, ok := id3Size(head)
+	n, ok := ID3Size(head)
 	if !ok {
 		return
 	}
-	body, err := in.peek(at+id3Head, int(min(n-id3Head, size-id3Head, maxID3)))
+	body, err := in.Peek(at+ID3Head, int(min(n-ID3Head, size-ID3Head, MaxTag)))
 	if err != nil {
 		return
 	}
@@ -59,7 +59,7 @@ func synchsafe(b []byte) int64 {
 	return int64(b[0]&0x7F)<<21 | int64(b[1]&0x7F)<<14 | int64(b[2]&0x7F)<<7 | int64(b[3]&0x7F)
 }
 
-func (l *labels) id3Frames(b []byte, version byte) {
+func (l *Set) id3Frames(b []byte, version byte) {
 	for range maxLabels {
 		id, body, rest, ok := id3Frame(b, version)
 		if !ok {
@@ -133,13 +133,13 @@ func unflag(b []byte, flags byte) []byte {
 	return b
 }
 
-func (l *labels) id3Note(id string, b []byte) {
+func (l *Set) id3Note(id string, b []byte) {
 	switch {
 	case id3Keys[id] != "" && len(b) > 1:
-		l.setText(id3Keys[id], id3Text(b[0], b[1:min(len(b), maxLabel)]))
+		l.SetText(id3Keys[id], id3Text(b[0], b[1:min(len(b), MaxText)]))
 	case (id == "COMM" || id == "COM") && len(b) > 4:
-		if name, value := id3Pair(b[0], b[4:min(len(b), maxLabel)]); name == "iTunSMPB" {
-			l.setText("smpb", value)
+		if name, value := id3Pair(b[0], b[4:min(len(b), MaxText)]); name == "iTunSMPB" {
+			l.SetText("smpb", value)
 		}
 	case id == "APIC" && len(b) > 4:
 		mime := bytes.IndexByte(b[1:], 0)
@@ -152,7 +152,7 @@ func (l *labels) id3Note(id string, b []byte) {
 }
 
 // id3Picture takes an attached picture from its type on.
-func (l *labels) id3Picture(enc byte, b []byte) {
+func (l *Set) id3Picture(enc byte, b []byte) {
 	if len(b) < 2 {
 		return
 	}
@@ -172,7 +172,7 @@ func id3Text(enc byte, b []byte) string {
 		b, _, _ = bytes.Cut(b, []byte{0})
 		return strings.ToValidUTF8(string(b), "")
 	}
-	return latin1(b)
+	return Latin1(b)
 }
 
 func id3Pair(enc byte, b []byte) (name, value string) {
@@ -196,13 +196,66 @@ func id3Cut(enc byte, b []byte) (before, after []byte, ok bool) {
 	return nil, nil, false
 }
 
-// readID3v1 reads the 128 bytes at the end of a file.
-func (l *labels) readID3v1(in *input) {
-	b, err := in.peek(in.size-128, 128)
+// ReadID3v1 reads the 128 bytes at the end of a file of that size.
+func (l *Set) ReadID3v1(in Peeker, size int64) {
+	b, err := in.Peek(size-128, 128)
 	if err != nil || len(b) < 128 || string(b[:3]) != "TAG" {
 		return
 	}
-	l.setText("title", latin1(b[3:33]))
-	l.setText("artist", latin1(b[33:63]))
-	l.setText("album", latin1(b[63:93]))
+	l.SetText("title", Latin1(b[3:33]))
+	l.SetText("artist", Latin1(b[33:63]))
+	l.SetText("album", Latin1(b[63:93]))
+}
+
+// MaxTags is how many tags in a row are skipped.
+const MaxTags = 256
+
+// SkipID3 returns where the file begins after any ID3v2 tags. Tags that claim
+// more than the file are not believed.
+func SkipID3(in Peeker, size int64) (int64, error) {
+	at := int64(0)
+	for range MaxTags {
+		head, err := in.Peek(at, ID3Head)
+		if err != nil {
+			return 0, err
+		}
+		n, ok := ID3Size(head)
+		if !ok || at+n > size {
+			break
+		}
+		at += n
+	}
+	return at, nil
+}
+
+// ReadLeading reads the ID3v2 tags in front of at.
+func (l *Set) ReadLeading(in Peeker, at int64) {
+	for from, i := int64(0), 0; from < at && i < MaxTags; i++ {
+		head, err := in.Peek(from, ID3Head)
+		size, ok := ID3Size(head)
+		if err != nil || !ok {
+			return
+		}
+		l.ReadID3(in, from, size)
+		from += size
+	}
+}
+
+// ID3Head is the length of the header of an ID3v2 tag.
+const ID3Head = 10
+
+// ID3Size returns the whole length of the ID3v2 tag that begins with head
+// (ID3v2.4 structure, 3.1).
+func ID3Size(head []byte) (int64, bool) {
+	if len(head) < ID3Head || string(head[:3]) != "ID3" || head[3] == 0xFF || head[4] == 0xFF {
+		return 0, false
+	}
+	if binary.BigEndian.Uint32(head[6:])&0x80808080 != 0 {
+		return 0, false
+	}
+	n := synchsafe(head[6:])
+	if head[5]&0x10 != 0 { // a footer, too
+		n += ID3Head
+	}
+	return n + ID3Head, true
 }

@@ -1,4 +1,4 @@
-package decode
+package format
 
 import (
 	"bufio"
@@ -26,7 +26,7 @@ type conversion struct {
 type converted struct {
 	cmd    *exec.Cmd
 	from   *bufio.Reader
-	stderr tail
+	stderr Complaint
 	sound  *interleaved
 	rate   int
 	count  int64
@@ -34,12 +34,12 @@ type converted struct {
 }
 
 // startConverter runs ffmpeg and waits for the format it decodes to.
-func startConverter(in *input, c conversion) (*converted, error) {
-	if in.job.FFmpeg == "" {
+func startConverter(in *Input, c conversion) (*converted, error) {
+	if in.FFmpeg == "" {
 		return nil, needsConverter(c.what)
 	}
 	v := &converted{}
-	v.cmd = exec.Command(in.job.FFmpeg, converterArgs(c)...) //nolint:gosec // a path of our configuration
+	v.cmd = exec.Command(in.FFmpeg, converterArgs(c)...) //nolint:gosec // a path of our configuration
 	v.cmd.Env = []string{}
 	v.cmd.Stdin, v.cmd.Stderr = os.Stdin, &v.stderr
 	if c.feed != nil {
@@ -51,7 +51,7 @@ func startConverter(in *input, c conversion) (*converted, error) {
 		return nil, err
 	}
 	if err := v.cmd.Start(); err != nil {
-		return nil, &fault{Code: "audio.needs-converter", What: c.what, Cause: err.Error()}
+		return nil, &Fault{Code: "audio.needs-converter", What: c.what, Cause: err.Error()}
 	}
 	v.from = bufio.NewReaderSize(out, 64<<10)
 	if err := v.head(c); err != nil {
@@ -80,10 +80,10 @@ func (v *converted) head(c conversion) error {
 		return v.verdict(err)
 	}
 	if c.channels != 0 && c.channels != channels || c.rate != 0 && c.rate != rate {
-		return reject("audio.damaged", "converter gives %d Hz, %d channels instead of %d, %d", rate, channels, c.rate, c.channels)
+		return Reject("audio.damaged", "converter gives %d Hz, %d channels instead of %d, %d", rate, channels, c.rate, c.channels)
 	}
-	if channels < 1 || channels > maxChannels {
-		return reject("audio.too-many-channels", "%d channels", channels)
+	if channels < 1 || channels > MaxChannels {
+		return Reject("audio.too-many-channels", "%d channels", channels)
 	}
 	v.rate = rate
 	v.sound = newInterleaved(v.from, codings["f32"], channels, 1<<62)
@@ -128,7 +128,7 @@ func (v *converted) Read() (pcm.Block, error) {
 		v.ended = v.verdict(err)
 		return pcm.Block{}, v.ended
 	}
-	v.sound.left = int64(max(1, min(v.from.Buffered()/want, blockLen)))
+	v.sound.left = int64(max(1, min(v.from.Buffered()/want, BlockLen)))
 	b, err := v.sound.Read()
 	if err != nil {
 		v.ended = v.verdict(err)
@@ -147,18 +147,18 @@ func (v *converted) verdict(err error) error {
 	complaint := v.stderr.String()
 	switch {
 	case spent(v.cmd.ProcessState):
-		return reject("audio.too-complex", "converter ran out of time or memory: %s", complaint)
+		return Reject("audio.too-complex", "converter ran out of time or memory: %s", complaint)
 	case died != nil && v.count > 0:
-		return reject("audio.damaged", "converter: %v: %s", died, complaint)
+		return Reject("audio.damaged", "converter: %v: %s", died, complaint)
 	case v.count == 0:
-		return reject("audio.no-sound-data", "converter: %v: %s", died, complaint)
+		return Reject("audio.no-sound-data", "converter: %v: %s", died, complaint)
 	case err != io.EOF:
-		return reject("audio.damaged", "converter: %v: %s", err, complaint)
+		return Reject("audio.damaged", "converter: %v: %s", err, complaint)
 	}
 	return io.EOF
 }
 
-func (v *converted) warnings() []string {
+func (v *converted) Warnings() []string {
 	if v.stderr.buf.Len() == 0 {
 		return nil
 	}
@@ -166,7 +166,7 @@ func (v *converted) warnings() []string {
 }
 
 // converted makes the facts of a form that only ffmpeg knows.
-func openConverted(in *input, f form, facts Facts) (Facts, sound, error) {
+func openConverted(in *Input, f form, facts Facts) (Facts, Sound, error) {
 	v, err := startConverter(in, conversion{demuxer: f.demuxer, what: f.what})
 	if err != nil {
 		return Facts{}, nil, err

@@ -1,8 +1,10 @@
-package decode
+package format
 
 import (
 	"encoding/binary"
 	"io"
+
+	"github.com/melodyud/melodyud/transcode/decode/label"
 )
 
 // mpegHeader is the header of an MPEG audio frame (ISO 11172-3, 2.4.1.3).
@@ -112,7 +114,7 @@ func (h mpegHeader) like(o mpegHeader) bool {
 // window reads small pieces of the master front to back without a system call
 // for each.
 type window struct {
-	in  *input
+	in  *Input
 	buf []byte
 	at  int64
 }
@@ -121,7 +123,7 @@ const windowLen = 64 << 10
 
 func (w *window) bytes(at int64, n int) ([]byte, error) {
 	if at < w.at || at+int64(n) > w.at+int64(len(w.buf)) {
-		b, err := w.in.peek(at, max(windowLen, n))
+		b, err := w.in.Peek(at, max(windowLen, n))
 		if err != nil {
 			return nil, err
 		}
@@ -216,7 +218,7 @@ func (m *mpegWalk) next() (at int64, h mpegHeader, err error) {
 				return 0, h, err
 			}
 			if ok {
-				return 0, h, reject("audio.changes-format", "%d Hz, %d channels at byte %d", h.rate, h.channels, m.at)
+				return 0, h, Reject("audio.changes-format", "%d Hz, %d channels at byte %d", h.rate, h.channels, m.at)
 			}
 		}
 		if err := m.resync(); err != nil {
@@ -260,9 +262,9 @@ func (m *mpegWalk) resync() error {
 }
 
 // mpegEnd is where the sound ends before APE and ID3v1 tags and Lyrics3.
-func mpegEnd(in *input, start int64) int64 {
-	end := in.size
-	for range maxTags {
+func mpegEnd(in *Input, start int64) int64 {
+	end := in.Size
+	for range label.MaxTags {
 		n := trailingTag(in, end)
 		if n == 0 || end-n < start {
 			break
@@ -273,11 +275,11 @@ func mpegEnd(in *input, start int64) int64 {
 }
 
 // trailingTag is the length of the tag that ends at end; 0 when there is none.
-func trailingTag(in *input, end int64) int64 {
-	if b, err := in.peek(end-128, 3); err == nil && string(b) == "TAG" {
+func trailingTag(in *Input, end int64) int64 {
+	if b, err := in.Peek(end-128, 3); err == nil && string(b) == "TAG" {
 		return 128
 	}
-	b, err := in.peek(end-32, 32)
+	b, err := in.Peek(end-32, 32)
 	if err != nil || len(b) < 32 {
 		return 0
 	}
