@@ -120,6 +120,8 @@ test("hi-fi plays lossless and goes back, where the music was", async () => {
 });
 
 test("the next track follows by itself", async () => {
+  await page.locator(".song-button").first().click();
+  await reached(page, 0.2);
   const before = await page.locator(".dock-title").textContent();
   await page.getByRole("slider", { name: "Position" }).press("End");
   await page.waitForFunction((title) => document.querySelector(".dock-title")?.textContent !== title, before);

@@ -1,3 +1,4 @@
+import { Component, type ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import type { Me } from "./api/types";
 import { Dock } from "./player/dock";
@@ -11,11 +12,34 @@ import { Notes } from "./ui/say";
 
 export function App() {
   return (
-    <>
+    <Guard>
       <Body />
       <Notes />
-    </>
+    </Guard>
   );
+}
+
+/** Guard shows a sentence instead of an empty page, should the page itself be at fault. */
+class Guard extends Component<{ children: ComponentChildren }, { broken: boolean }> {
+  override state = { broken: false };
+
+  override componentDidCatch(err: unknown) {
+    console.error(err);
+    this.setState({ broken: true });
+  }
+
+  override render() {
+    if (!this.state.broken) return this.props.children;
+    return (
+      <main class="gate">
+        <div class="card gate-card" role="alert">
+          <h1>This page tripped over itself</h1>
+          <p class="soft">Your music and your uploads on the server are safe. Reload to go on.</p>
+          <button type="button" class="button primary" onClick={() => location.reload()}>Reload</button>
+        </div>
+      </main>
+    );
+  }
 }
 
 function Body() {

@@ -107,7 +107,7 @@ class FakeServer implements Fake {
   change(id: string, to: Partial<Track>): void {
     this.tracks = this.tracks.map((t) => (t.id === id ? { ...t, ...to, updated: new Date().toISOString() } : t));
     const t = this.tracks.find((x) => x.id === id);
-    if (t) for (const l of this.#listeners) l.write(`event: track\ndata: ${JSON.stringify(t)}\n\n`);
+    if (t) for (const l of this.#listeners) l.write(`event: track\nid: ${Date.now()}\ndata: ${JSON.stringify(t)}\n\n`);
   }
 
   #answer(req: IncomingMessage, res: ServerResponse): void | Promise<void> {

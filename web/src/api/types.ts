@@ -25,7 +25,8 @@ export interface Track {
   title: string;
   artist: string;
   album: string;
-  file_name: string;
+  /** Told to the owner only. */
+  file_name?: string;
   created: string;
   updated: string;
   master?: { sha256: string; size: number };

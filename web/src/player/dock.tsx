@@ -17,14 +17,17 @@ declare global {
 /** Dock is the bar that plays, whichever room is open. */
 export function Dock({ tier }: { tier: Tier }) {
   useEffect(() => {
-    q.useMediaKeys();
+    const unfollow = q.followMediaKeys();
     window.melodyud = {
       audio: q.engine.audio,
       get hls() {
         return q.engine.hls;
       },
     };
-    return q.silence;
+    return () => {
+      q.silence();
+      unfollow();
+    };
   }, []);
   const t = q.current.value;
   const sound = q.engine.sound.value;

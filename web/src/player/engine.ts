@@ -99,6 +99,11 @@ export class Engine {
     });
   }
 
+  /** warm fetches the player's code, so that the first press of play need not wait for it. */
+  warm(): void {
+    void import("hls.js").catch(() => undefined); // load says it better, should it be missed.
+  }
+
   /** load replaces what is playing. Later loads win over slower, earlier ones. */
   async load(what: Load): Promise<void> {
     const mine = ++this.#generation;
@@ -118,6 +123,7 @@ export class Engine {
     this.#generation++;
     this.#reset();
     this.audio.removeAttribute("src");
+    this.audio.load(); // without it a native player goes on with what it had.
     this.sound.value = "idle";
   }
 

@@ -44,7 +44,11 @@ async function playLinked(id: string): Promise<void> {
 /** Player is the listener's room. */
 export function Player({ tier }: { tier: Tier }) {
   const linked = place.value.track;
-  useEffect(() => void load(), []);
+  useEffect(() => {
+    void load();
+    const warm = setTimeout(() => q.engine.warm(), 300); // after the list, before the first press.
+    return () => clearTimeout(warm);
+  }, []);
   useEffect(() => {
     if (linked && !loading.value) void playLinked(linked);
   }, [linked, loading.value]);

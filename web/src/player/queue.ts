@@ -183,10 +183,10 @@ export function silence(): void {
   current.value = undefined;
 }
 
-/** Keys on headphones and lock screens. */
-export function useMediaKeys(): void {
+/** followMediaKeys serves headphones and lock screens until the returned function is called. */
+export function followMediaKeys(): () => void {
   const session = navigator.mediaSession;
-  if (!session) return;
+  if (!session) return () => undefined;
   const on = (action: MediaSessionAction, run: MediaSessionActionHandler | null) => {
     try {
       session.setActionHandler(action, run);
@@ -201,18 +201,21 @@ export function useMediaKeys(): void {
   on("seekbackward", (d) => skip(-(d.seekOffset ?? 10)));
   on("seekforward", (d) => skip(d.seekOffset ?? 10));
   on("seekto", (d) => d.seekTime !== undefined && engine.seek(d.seekTime));
-  effect(() => {
-    const t = current.value;
-    session.metadata = t ? metadataOf(t) : null;
-  });
-  effect(() => {
-    session.playbackState = engine.sound.value === "playing" ? "playing" : current.value ? "paused" : "none";
-  });
-  effect(() => {
-    const duration = engine.duration.value;
-    const position = Math.min(engine.position.value, duration);
-    if (duration > 0 && session.setPositionState) session.setPositionState({ duration, position, playbackRate: 1 });
-  });
+  const stops = [
+    effect(() => {
+      const t = current.value;
+      session.metadata = t ? metadataOf(t) : null;
+    }),
+    effect(() => {
+      session.playbackState = engine.sound.value === "playing" ? "playing" : current.value ? "paused" : "none";
+    }),
+    effect(() => {
+      const duration = engine.duration.value;
+      const position = Math.min(engine.position.value, duration);
+      if (duration > 0) session.setPositionState?.({ duration, position, playbackRate: 1 });
+    }),
+  ];
+  return () => stops.forEach((stop) => stop());
 }
 
 function metadataOf(t: Track): MediaMetadata {

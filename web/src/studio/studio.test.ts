@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import type { Track } from "../api/types";
 import { Rate } from "./rate";
 import { wayOfTrack } from "./stages";
+import { merge } from "./tracks";
 
 const track = (more: Partial<Track>): Track => ({
   id: "trk_1", state: "received", title: "", artist: "", album: "", file_name: "a.wav", created: "2026-01-01T00:00:00Z", updated: "2026-01-01T00:00:00Z", cover: false, ...more,
@@ -35,4 +36,13 @@ test("the rate follows a change of speed and forgets a pause", () => {
   expect(rate).toBeLessThan(120);
   r.start(5000, 60_000);
   expect(r.note(5500, 61_000)).toBe(500);
+});
+
+test("news replace what is known, and stale news do not", () => {
+  const at = (updated: string, title: string) => track({ updated, title });
+  const known = merge(new Map(), [at("2026-01-01T10:00:00Z", "first")]);
+  expect(merge(known, [at("2026-01-01T10:00:00.5Z", "newer")]).get("trk_1")?.title).toBe("newer");
+  expect(merge(known, [at("2026-01-01T09:59:59.999Z", "stale")]).get("trk_1")?.title).toBe("first");
+  expect(merge(known, [at("2026-01-01T10:00:00Z", "same moment")]).get("trk_1")?.title).toBe("same moment");
+  expect(known.get("trk_1")?.title).toBe("first");
 });

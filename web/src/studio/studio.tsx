@@ -68,7 +68,7 @@ function HowItWorks() {
     <ol class="teach">
       <li><strong>Upload</strong><span class="soft">Several at once, and again from where it stopped if the connection breaks.</span></li>
       <li><strong>Watch</strong><span class="soft">Each file is checked and encoded while you look. If one cannot be used, you read why.</span></li>
-      <li><strong>Play</strong><span class="soft">Seconds later it is published, from 96 kbit/s up to lossless.</span></li>
+      <li><strong>Play</strong><span class="soft">Seconds later it is published, in every quality up to lossless.</span></li>
     </ol>
   );
 }

@@ -27,7 +27,8 @@ export function merge(known: ReadonlyMap<string, Track>, news: readonly Track[])
   const merged = new Map(known);
   for (const t of news) {
     const old = merged.get(t.id);
-    if (!old || t.updated >= old.updated) merged.set(t.id, t);
+    // Not compared as text: 10:00:00Z is older than 10:00:00.5Z but sorts after it.
+    if (!old || !(Date.parse(t.updated) < Date.parse(old.updated))) merged.set(t.id, t);
   }
   return merged;
 }

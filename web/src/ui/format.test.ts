@@ -36,5 +36,6 @@ test("a track without a title is called by its file", () => {
   expect(nameOf({ title: "", file_name: "night train.final.wav" })).toBe("night train.final");
   expect(nameOf({ title: "Night train", file_name: "x.wav" })).toBe("Night train");
   expect(nameOf({ title: "", file_name: "" })).toBe("Untitled");
+  expect(nameOf({ title: "" })).toBe("Untitled"); // listeners are not told the file's name.
   expect(count(1, "track") + count(2, "track")).toBe("1 track2 tracks");
 });

@@ -56,6 +56,6 @@ export function timeOfDay(iso: string): string {
 }
 
 /** nameOf is what a track is called: its title, or the file's name without its ending. */
-export function nameOf(t: { title: string; file_name: string }): string {
-  return t.title || t.file_name.replace(/\.[^.]{1,5}$/, "") || "Untitled";
+export function nameOf(t: { title: string; file_name?: string }): string {
+  return t.title || t.file_name?.replace(/\.[^.]{1,5}$/, "") || "Untitled";
 }
