@@ -3,6 +3,8 @@ package asynqueue_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"io"
 	"log/slog"
@@ -209,6 +211,33 @@ func TestTheConsoleShowsTheQueues(t *testing.T) {
 	}
 	if code, _ := visit(q.Console("/", false), http.MethodPost, "/api/queues/default:pause"); code != http.StatusNoContent {
 		t.Errorf("a console that may write answered POST with %d", code)
+	}
+}
+
+func TestTheConsolesPolicyAllowsExactlyTheScriptsOfItsPage(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	embedded(t).Console("/ops/queues", false).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/ops/queues/", nil))
+	policy := w.Header().Get("Content-Security-Policy")
+	_, rest, _ := strings.Cut(policy, "script-src ")
+	scripts, _, _ := strings.Cut(rest, ";")
+	if scripts == "" || strings.Contains(scripts, "unsafe") || strings.Contains(policy, "http") {
+		t.Errorf("policy %q, want one that names scripts by hash and no other host", policy)
+	}
+	inline := 0
+	for after := range strings.SplitSeq(w.Body.String(), "<script>") {
+		script, _, ok := strings.Cut(after, "</script>")
+		if !ok || strings.HasPrefix(after, "<!doctype") {
+			continue
+		}
+		inline++
+		sum := sha256.Sum256([]byte(script))
+		if hash := "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"; !strings.Contains(scripts, hash) {
+			t.Errorf("policy %q forbids the page's own script %.60s: want %s", policy, script, hash)
+		}
+	}
+	if inline == 0 {
+		t.Error("the page has no inline script: the policy may be simpler")
 	}
 }
 
