@@ -120,6 +120,10 @@ func checkURL(s string) error {
 	return nil
 }
 
+// requestDrain is the requests' part of the drain time: they end soon when asked,
+// tracks in hand get the rest.
+func (c *Config) requestDrain() time.Duration { return c.Drain / 5 }
+
 func (c *Config) has(r Role) bool { return slices.Contains(c.Roles, r) }
 
 func (c *Config) path(name string) string { return filepath.Join(c.Data, name) }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"syscall"
@@ -20,12 +21,13 @@ const (
 
 // health answers /livez and /readyz.
 type health struct {
+	log      *slog.Logger
 	checks   map[string]func(context.Context) error
 	stopping atomic.Bool
 }
 
-func newHealth(c Config, b *backends) *health {
-	return &health{checks: map[string]func(context.Context) error{
+func newHealth(c Config, b *backends, log *slog.Logger) *health {
+	return &health{log: log, checks: map[string]func(context.Context) error{
 		"database": b.db.Ping,
 		"queue":    b.queue.Ping,
 		"objects": func(ctx context.Context) error {
@@ -58,7 +60,7 @@ func (h *health) register(mux *http.ServeMux) {
 }
 
 // ready says whether this process can take work. What exactly is wrong stands in
-// the log and the metrics; here only which check failed.
+// the log; here only which check failed.
 func (h *health) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
 	defer cancel()
@@ -66,7 +68,8 @@ func (h *health) ready(w http.ResponseWriter, r *http.Request) {
 	results := map[string]string{}
 	for name, check := range h.checks {
 		results[name] = "ok"
-		if check(ctx) != nil {
+		if err := check(ctx); err != nil {
+			h.log.WarnContext(ctx, "not ready", slog.String("check", name), slog.Any("error", err))
 			results[name], status, code = "failed", "degraded", http.StatusServiceUnavailable
 		}
 	}

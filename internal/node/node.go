@@ -8,11 +8,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/edge"
 	"github.com/melodyud/melodyud/ingest"
 	"github.com/melodyud/melodyud/internal/accounts"
@@ -38,6 +40,7 @@ type Node struct {
 	listener net.Listener
 	runners  []runner
 	closers  []func()
+	drains   []func() // ask long requests to end soon
 
 	localKey string
 	fresh    bool
@@ -58,7 +61,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{config: c, log: log, backends: b, metrics: prometheus.NewRegistry(), health: newHealth(c, b)}
+	n := &Node{config: c, log: log, backends: b, metrics: prometheus.NewRegistry(), health: newHealth(c, b, log)}
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if err := n.build(ctx); err != nil {
 		return nil, errors.Join(err, n.close())
@@ -71,7 +74,10 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 
 // build makes the services, registers their addresses and lists what runs.
 func (n *Node) build(ctx context.Context) error {
-	keys, err := accounts.New(accounts.Config{DB: n.backends.db, Logger: n.log, Now: n.config.Now})
+	keys, err := accounts.New(accounts.Config{
+		DB: n.backends.db, Logger: n.log, Now: n.config.Now,
+		SecureCookies: strings.HasPrefix(n.config.PublicURL, "https://"), // TLS may end at a proxy
+	})
 	if err != nil {
 		return err
 	}
@@ -135,13 +141,44 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 	}
 	n.runs("catalog", listening, tracks.Run)
 	n.runs("uploads", working, uploads.Run)
+	n.drains = append(n.drains, uploads.Drain)
 	for _, s := range []interface{ Register(*api.Router) }{a, tracks, uploads, work} {
 		s.Register(n.router)
 	}
-	const console = "/ops/queues"
-	n.router.Mux.Handle(console+"/", forOps(n.backends.console(console, false)))
-	n.router.Mux.Handle("/", web.Handler())
+	n.registerPages()
 	return nil
+}
+
+// registerPages hangs up what people see. Each pattern names its method: one
+// without would take a wrong method's 405 away from every other address.
+func (n *Node) registerPages() {
+	const root = "/ops/queues"
+	console := forOps(n.backends.console(root, false))
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+		n.router.Mux.Handle(method+" "+root+"/", console)
+	}
+	n.router.Mux.Handle("GET /", withPolicy(pagePolicy(n.config.EdgeURL), web.Handler()))
+	n.router.Mux.HandleFunc("GET /v1/", func(w http.ResponseWriter, r *http.Request) {
+		api.WriteProblem(w, r, melodyud.ErrNotFound) // programs are not answered with the page's text
+	})
+}
+
+// pagePolicy is what the page needs; an edge on another host has to be named.
+func pagePolicy(edgeURL string) string {
+	u, err := url.Parse(edgeURL)
+	if err != nil || u.Host == "" {
+		return web.Policy
+	}
+	origin := " " + u.Scheme + "://" + u.Host
+	return strings.NewReplacer("connect-src 'self'", "connect-src 'self'"+origin, "media-src 'self'", "media-src 'self'"+origin).
+		Replace(web.Policy)
+}
+
+func withPolicy(policy string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", policy)
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (n *Node) newWorkers(tracks *catalog.Service) (*workers.Service, error) {
@@ -154,7 +191,7 @@ func (n *Node) newWorkers(tracks *catalog.Service) (*workers.Service, error) {
 	return workers.New(workers.Config{
 		Catalog: tracks, Queue: n.backends.queue, Store: n.backends.store, Engine: engine,
 		Ladder: n.config.Ladder, Scratch: n.config.path("scratch"), Concurrency: n.config.Concurrency,
-		Heartbeat: n.config.Lease / 3, Drain: n.config.Drain, Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
+		Heartbeat: n.config.Lease / 3, Drain: n.config.Drain - n.config.requestDrain(), Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
 	})
 }
 
@@ -208,8 +245,12 @@ func (n *Node) serve(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 	}
+	n.log.InfoContext(ctx, "node stopping", slog.Duration("drain", n.config.Drain))
 	n.health.stopping.Store(true)
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.config.Drain)
+	for _, d := range n.drains {
+		d()
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.config.requestDrain())
 	defer cancel()
 	if err := server.Shutdown(drain); err != nil {
 		n.log.WarnContext(ctx, "requests cut by the stop", slog.Any("error", err))

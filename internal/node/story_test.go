@@ -31,7 +31,13 @@ func start(t *testing.T, c node.Config) string {
 // startUntil runs a node until stop is called.
 func startUntil(t *testing.T, c node.Config) (base string, stop func()) {
 	t.Helper()
-	c.Addr, c.Child, c.LogOutput = "127.0.0.1:0", child(), &testLog{t: t}
+	c.Child = child()
+	if c.Addr == "" {
+		c.Addr = "127.0.0.1:0"
+	}
+	if c.LogOutput == nil {
+		c.LogOutput = &testLog{t: t}
+	}
 	if c.Data == "" {
 		c.Data = t.TempDir()
 	}
@@ -71,6 +77,12 @@ func (l *testLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
+}
+
+func (l *testLog) has(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Contains(l.text.Bytes(), []byte(text))
 }
 
 // tell uploads a song, waits until it is published and plays every rendition to
@@ -287,7 +299,8 @@ func TestHealthSaysWhatAProcessCanDo(t *testing.T) {
 	t.Parallel()
 	redis := realtest.StartRedis(t)
 	data := t.TempDir()
-	base := start(t, node.Config{Data: data, Queue: redis.URL})
+	log := &testLog{t: t}
+	base := start(t, node.Config{Data: data, Queue: redis.URL, LogOutput: log})
 	p := as(t, base, data)
 	if a := p.ask("GET", "/readyz", nil); a.status != http.StatusOK {
 		t.Errorf("%d %s", a.status, a.body)
@@ -298,6 +311,9 @@ func TestHealthSaysWhatAProcessCanDo(t *testing.T) {
 	if err != nil || a.status != http.StatusServiceUnavailable ||
 		json.Unmarshal(a.body, &ready) != nil || ready.Checks["queue"] != "failed" || ready.Checks["database"] != "ok" {
 		t.Errorf("without Redis: %d %s %v", a.status, a.body, err)
+	}
+	if !log.has(`level=WARN msg="not ready" check=queue error=`) {
+		t.Error("the log does not say what is wrong with the queue")
 	}
 	if a := p.ask("GET", "/livez", nil); a.status != http.StatusOK {
 		t.Errorf("a live process says %d", a.status)
