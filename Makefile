@@ -34,16 +34,19 @@ vet: ## formatting and go vet
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "run gofmt on:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet ./...
 
-test: ## unit and story tests; needs no server
-	go test $(PACKAGES)
+# Stories mostly wait for leases and real processes: more of them at once than
+# there are processors.
+TEST := go test -parallel 8
+
+test: ## unit and story tests; what needs a server that is not installed says so and is skipped
+	$(TEST) $(PACKAGES)
 
 race: ## the same under the race detector
-	go test -race $(PACKAGES)
+	$(TEST) -race $(PACKAGES)
 
-integration: .cache/minio ## the contract suites and stories on real Redis, PostgreSQL and MinIO
-	@deploy/need redis-server:redis-server initdb:postgresql ffmpeg:ffmpeg
-	MELODYUD_INTEGRATION=1 MELODYUD_MINIO=$(CURDIR)/.cache/minio go test -race -count=1 \
-		./internal/database/... ./internal/eventlog/... ./internal/objectstore/... ./internal/queue/... ./internal/node/...
+integration: .cache/minio ## the same again, on real Redis, PostgreSQL and MinIO and with outside clients; nothing is skipped
+	@deploy/need redis-server:redis-server initdb:postgresql ffmpeg:ffmpeg flac:flac mpv:mpv node:nodejs npm:npm
+	MELODYUD_INTEGRATION=1 MELODYUD_OUTSIDE=1 MELODYUD_MINIO=$(CURDIR)/.cache/minio $(TEST) -race -count=1 $(PACKAGES)
 
 .cache/minio:
 	@echo "Building the MinIO server for the tests (some minutes, once)"
