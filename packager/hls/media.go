@@ -2,9 +2,11 @@ package hls
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -98,7 +100,22 @@ func (p MediaPlaylist) encode() ([]byte, error) {
 	}
 	out.SetVersion(mediaVersion)
 	out.Close()
-	return bytes.Clone(out.Encode().Bytes()), nil
+	return inOrder(out.Encode().Bytes()), nil
+}
+
+// headTags is the order of the tags before the first segment (HLS-50).
+var headTags = []string{
+	"#EXTM3U", "#EXT-X-VERSION:", "#EXT-X-TARGETDURATION:", "#EXT-X-MEDIA-SEQUENCE:", "#EXT-X-PLAYLIST-TYPE:", "#EXT-X-MAP:",
+}
+
+// inOrder puts the library's first lines in the order of headTags.
+func inOrder(text []byte) []byte {
+	lines := bytes.SplitAfterN(text, []byte("\n"), len(headTags)+1)
+	rank := func(line []byte) int {
+		return slices.IndexFunc(headTags, func(tag string) bool { return bytes.HasPrefix(line, []byte(tag)) })
+	}
+	slices.SortStableFunc(lines[:len(headTags)], func(a, b []byte) int { return cmp.Compare(rank(a), rank(b)) })
+	return bytes.Join(lines, nil)
 }
 
 // ParseMedia reads what Media printed and holds it to the rules a player may rely

@@ -144,7 +144,6 @@ func quotable(s string) string {
 
 func (p MultivariantPlaylist) encode() []byte {
 	out := m3u8.NewMasterPlaylist()
-	out.SetVersion(1) // nothing in it needs more (HLS-4)
 	out.SetIndependentSegments(true)
 	out.SetWritePrecision(0)
 	for _, d := range p.Session {
@@ -156,7 +155,19 @@ func (p MultivariantPlaylist) encode() []byte {
 			Score: float64(v.Score), Codecs: v.Codecs, StableVariantId: v.Name,
 		})
 	}
-	return bytes.Clone(out.Encode().Bytes())
+	return withoutVersion(out.Encode().Bytes())
+}
+
+// withoutVersion drops the library's EXT-X-VERSION: nothing in a Multivariant
+// playlist of ours needs one (HLS-4).
+func withoutVersion(text []byte) []byte {
+	var out []byte
+	for line := range bytes.Lines(text) {
+		if !bytes.HasPrefix(line, []byte("#EXT-X-VERSION:")) {
+			out = append(out, line...)
+		}
+	}
+	return out
 }
 
 // ParseMultivariant reads what Multivariant printed.
