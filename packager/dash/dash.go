@@ -86,9 +86,24 @@ func adaptationSet(id int) *mpd.AdaptationSetType {
 
 func representation(a *mpd.AdaptationSetType, r *melodyud.Rendition) *mpd.RepresentationType {
 	rep := mpd.NewAudioRepresentation(r.Name, r.Codecs, "", r.Bandwidth, r.SampleRate)
-	rep.AudioChannelConfigurations = []*mpd.DescriptorType{mpd.NewDescriptor(channelScheme, strconv.Itoa(r.Channels), "")}
+	rep.AudioChannelConfigurations = []*mpd.DescriptorType{mpd.NewDescriptor(channelScheme, strconv.Itoa(channelLayout(r.Channels)), "")}
 	a.AppendRepresentation(rep)
 	return rep
+}
+
+// channelLayout is the ChannelConfiguration (ISO/IEC 23091-3) of so many channels
+// in WAV order. It is the number of channels but for quadraphony, 6.1 and 7.1: the
+// values 4, 7 and 8 mean other loudspeakers.
+func channelLayout(channels int) int {
+	switch channels {
+	case 4:
+		return 10
+	case 7:
+		return 11
+	case 8:
+		return 12
+	}
+	return channels
 }
 
 // markSwitching lets players move between the families, whose segments are

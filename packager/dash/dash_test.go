@@ -107,6 +107,22 @@ func TestFamiliesHaveSetsOfTheirOwn(t *testing.T) { // DASH-2, DASH-4
 	}
 }
 
+func TestChannelConfigurationNamesTheLoudspeakers(t *testing.T) { // DASH-2
+	t.Parallel()
+	for channels, want := range map[int]string{1: "1", 2: "2", 3: "3", 4: "10", 5: "5", 6: "6", 7: "11", 8: "12"} {
+		m := manifest()
+		m.Renditions[0].Channels = channels
+		b, err := dash.MPD(m)
+		doc, err := mpd.MPDFromBytes(print(t, b, err))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := doc.Periods[0].AdaptationSets[0].Representations[0].AudioChannelConfigurations[0].Value; got != want {
+			t.Errorf("%d channels: %s, want %s", channels, got, want)
+		}
+	}
+}
+
 func TestTimelineNamesEverySegment(t *testing.T) { // DASH-3
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
