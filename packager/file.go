@@ -8,7 +8,27 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 )
+
+// temporary is what the names of unfinished files look like.
+var temporary = regexp.MustCompile(`^\.[a-z0-9-]+(\.(mp4|m3u8|mpd|json))?\.[0-9]+\.tmp$`)
+
+// removeLeftovers removes unfinished files from dir and nothing else.
+func removeLeftovers(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Type().IsRegular() && temporary.MatchString(e.Name()) {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // writeFile makes name in dir from what write gives, under a temporary name until
 // it is whole. It returns size and SHA-256.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"sync"
@@ -17,7 +16,7 @@ import (
 
 // Version names the form of the bytes this package writes. It is part of the
 // render hash: whoever changes a byte of the output changes it.
-const Version = "packager-1"
+const Version = "packager-2"
 
 // Names of the files Seal writes beside the track files.
 const (
@@ -43,8 +42,13 @@ type Package struct {
 }
 
 // Create starts a package whose files go into dir, which is made if it is absent.
+// What a killed process left unfinished in dir is removed: one package at a time.
 func Create(dir string, grid media.Grid) (*Package, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	err := os.MkdirAll(dir, 0o755)
+	if err == nil {
+		err = removeLeftovers(dir)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("create package: %w", err)
 	}
 	return &Package{dir: dir, grid: grid}, nil
@@ -92,13 +96,13 @@ func (p *Package) checkStream(s media.Stream) error {
 	return nil
 }
 
-// Close removes the spools. Files of a sealed package stay. Closing twice is fine.
+// Close lets go of the spools. Files of a sealed package stay. Closing twice is fine.
 func (p *Package) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var errs []error
 	for _, k := range p.sinks {
-		errs = append(errs, k.remove())
+		errs = append(errs, k.close())
 	}
 	return errors.Join(errs...)
 }
@@ -108,17 +112,20 @@ func (p *Package) Close() error {
 type sink struct {
 	stream media.Stream
 	cut    *fmp4.Cutter
-	spool  *os.File // nil once removed
+	spool  *os.File // has no name any more, so that not even a kill leaves it behind
 }
 
 func newSink(dir string, s media.Stream) (*sink, error) {
-	spool, err := os.OpenFile(filepath.Join(dir, "."+s.Name+".spool"), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	spool, err := os.CreateTemp(dir, "."+s.Name+".*.tmp")
 	if err != nil {
 		return nil, err
 	}
 	k := &sink{stream: s, spool: spool}
-	if k.cut, err = fmp4.NewCutter(spool, s); err != nil {
-		return nil, errors.Join(err, k.remove())
+	if err = os.Remove(spool.Name()); err == nil {
+		k.cut, err = fmp4.NewCutter(spool, s)
+	}
+	if err != nil {
+		return nil, errors.Join(err, k.close())
 	}
 	return k, nil
 }
@@ -148,12 +155,9 @@ func (k *sink) copyTo(w io.Writer) error {
 	return err
 }
 
-func (k *sink) remove() error {
-	if k.spool == nil {
-		return nil
+func (k *sink) close() error {
+	if err := k.spool.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return err
 	}
-	name := k.spool.Name()
-	err := errors.Join(k.spool.Close(), os.Remove(name))
-	k.spool = nil
-	return err
+	return nil
 }

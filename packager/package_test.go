@@ -175,7 +175,7 @@ func TestOpenRefusesStreamsOffTheGrid(t *testing.T) {
 	if _, err := p.Open(stream(g)); err == nil || !strings.Contains(err.Error(), "open already") {
 		t.Errorf("the same name twice: %v", err)
 	}
-	if got := names(t, dir); len(got) != 1 {
+	if got := names(t, dir); len(got) != 0 {
 		t.Errorf("refused streams left files: %v", got)
 	}
 }
@@ -229,7 +229,7 @@ func TestSealRefusesWhatIsNotWhole(t *testing.T) {
 	}
 }
 
-func TestCloseRemovesSpoolsAndKeepsSealedFiles(t *testing.T) {
+func TestClosingTwiceIsFineAndLeavesNothing(t *testing.T) {
 	t.Parallel()
 	p, g, dir := create(t)
 	if _, err := p.Open(stream(g)); err != nil {
@@ -248,16 +248,53 @@ func TestCloseRemovesSpoolsAndKeepsSealedFiles(t *testing.T) {
 func TestFailedSealLeavesNoTemporaryFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, packager.ManifestFile, "in the way"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, packager.StandardFile, "in the way"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := packagertest.TryBuild(dir, packagertest.Track{}); err == nil || !strings.Contains(err.Error(), packager.ManifestFile) {
+	if _, err := packagertest.TryBuild(dir, packagertest.Track{}); err == nil || !strings.Contains(err.Error(), packager.StandardFile) {
 		t.Errorf("got %v", err)
 	}
 	for _, name := range names(t, dir) {
 		if strings.HasPrefix(name, ".") {
 			t.Errorf("left behind: %s", name)
 		}
+	}
+}
+
+func TestWhatAKillLeavesIsGoneWithTheNextPackage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{".aac-64.123.tmp", ".flac.mp4.456.tmp", ".manifest.json.7.tmp", ".mine.txt.8.tmp", "song.tmp"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := packager.Create(dir, media.NewGrid(44100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if _, err := p.Open(stream(media.NewGrid(44100))); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := names(t, dir), []string{".mine.txt.8.tmp", "song.tmp"}; !slices.Equal(got, want) {
+		t.Errorf("in the directory while rendering: %v, want %v: a kill now would leave the rest", got, want)
+	}
+}
+
+func TestAFailedSealTakesTheOldManifestAlong(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	packagertest.Build(t, dir, packagertest.Track{})
+	other := packagertest.Track{Samples: 44100, Ladder: melodyud.Ladder{{Codec: melodyud.CodecAAC, Bitrate: 64000}, {Codec: melodyud.CodecAAC, Bitrate: 320000}}}
+	if err := os.Mkdir(filepath.Join(dir, packager.TrackFile("aac-320")), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := packagertest.TryBuild(dir, other); err == nil {
+		t.Fatal("sealed over a directory")
+	}
+	if slices.Contains(names(t, dir), packager.ManifestFile) {
+		t.Error("the manifest of files that are no more is still there")
 	}
 }
 

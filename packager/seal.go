@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 
 	melodyud "github.com/melodyud/melodyud"
@@ -35,6 +37,9 @@ func (p *Package) Seal(meta Meta) (melodyud.Manifest, error) {
 		return melodyud.Manifest{}, fmt.Errorf("seal package: %w", err)
 	}
 	p.sealed = true
+	if err := os.Remove(filepath.Join(p.dir, ManifestFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return melodyud.Manifest{}, fmt.Errorf("seal package: %w", err) // of an older package, whose files go now
+	}
 	m, err := p.manifest(meta)
 	if err == nil {
 		err = writeIndexes(p.dir, &m)

@@ -72,10 +72,11 @@ func checkManifest(m *melodyud.Manifest) error {
 // checkRendition holds the numbers of r to those of the track.
 func checkRendition(m *melodyud.Manifest, r *melodyud.Rendition) error {
 	n := len(m.Segments)
+	if len(r.Sizes) != n || len(r.Durations) != n {
+		return fmt.Errorf("%d sizes and %d durations of %d segments", len(r.Sizes), len(r.Durations), n)
+	}
 	peak, average := Bandwidth(r.Sizes, m.Segments, m.SampleRate, m.TargetDuration)
 	switch {
-	case len(r.Sizes) != n || len(r.Durations) != n:
-		return fmt.Errorf("%d sizes and %d durations of %d segments", len(r.Sizes), len(r.Durations), n)
 	case r.InitSize+r.IndexSize+total(r.Sizes) != r.Size:
 		return fmt.Errorf("init, index and segments have %d bytes, the file %d", r.InitSize+r.IndexSize+total(r.Sizes), r.Size)
 	case total(r.Durations) != r.Samples:

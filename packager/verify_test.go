@@ -100,6 +100,7 @@ func TestVerifyHoldsTheManifestToItself(t *testing.T) {
 		{"other file size", func(m *melodyud.Manifest) { m.Renditions[0].Size++ }, "rendition aac-64: init, index and segments have"},
 		{"huge init segment", func(m *melodyud.Manifest) { m.Renditions[0].InitSize += 1 << 40 }, "rendition aac-64: init, index and segments have"},
 		{"segment missing", func(m *melodyud.Manifest) { m.Renditions[1].Sizes = m.Renditions[1].Sizes[1:] }, "2 sizes and 3 durations of 3 segments"},
+		{"segment too many", func(m *melodyud.Manifest) { m.Renditions[1].Sizes = append(m.Renditions[1].Sizes, 1) }, "4 sizes and 3 durations of 3 segments"},
 		{"other boundary", func(m *melodyud.Manifest) { m.Renditions[1].Durations[0]++; m.Renditions[1].Durations[1]-- }, "ALIGN-4"},
 		{"other peak", func(m *melodyud.Manifest) { m.Renditions[1].Bandwidth++ }, "its segments have"},
 		{"other hash", func(m *melodyud.Manifest) { m.Renditions[0].SHA256 = strings.Repeat("0", 64) }, "verify aac-64.mp4: SHA-256"},
