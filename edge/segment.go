@@ -56,7 +56,7 @@ func (e *Edge) stretch(w http.ResponseWriter, r *http.Request, p play, found *me
 	h.Set("ETag", fmt.Sprintf(`"%.20s-%x-%x"`, found.SHA256, offset, length))
 	h.Set("Cache-Status", cacheStatus(hit))
 	h.Set("Server-Timing", fmt.Sprintf("edge;dur=%.1f", float64(e.config.Now().Sub(began).Microseconds())/1000))
-	keepOneRange(r)
+	keepOneRange(r, length)
 	http.ServeContent(w, r, "", time.Time{}, body)
 	return nil
 }
@@ -81,18 +81,23 @@ func cacheStatus(hit bool) string {
 var oneRange = regexp.MustCompile(`^bytes=(\d{1,18})?-(\d{1,18})?$`)
 
 // keepOneRange drops a Range header that is not one well-formed byte range, which
-// then counts as absent (RFC 9110 §14.2).
-func keepOneRange(r *http.Request) {
+// then counts as absent (RFC 9110 §14.2). The last 0 bytes become what net/http
+// knows as unsatisfiable: a start at length.
+func keepOneRange(r *http.Request, length int64) {
 	values := r.Header.Values("Range")
 	if len(values) == 0 {
 		return
 	}
+	var m []string
 	if len(values) == 1 {
-		if m := oneRange.FindStringSubmatch(values[0]); m != nil && sensible(m[1], m[2]) {
-			return
-		}
+		m = oneRange.FindStringSubmatch(values[0])
 	}
-	r.Header.Del("Range")
+	switch {
+	case m == nil || !sensible(m[1], m[2]):
+		r.Header.Del("Range")
+	case m[1] == "" && strings.Trim(m[2], "0") == "":
+		r.Header.Set("Range", fmt.Sprintf("bytes=%d-", length))
+	}
 }
 
 func sensible(first, last string) bool {
