@@ -5,13 +5,17 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/melodyud/melodyud/fixtures"
 )
@@ -277,5 +281,67 @@ func TestCommandsWithoutAServerSayWhatToDo(t *testing.T) {
 	}
 	if r := p.run("dance"); r.code != exitFailed || !strings.Contains(r.err, "--help") {
 		t.Errorf("unknown command: exit %d, %s", r.code, r.err)
+	}
+}
+
+func TestOnlyVariablesOfOurOwnAreRead(t *testing.T) {
+	t.Parallel()
+	p := &program{t: t, data: t.TempDir()}
+	for _, variable := range regexp.MustCompile(`\(\$(\w+)\)`).FindAllStringSubmatch(p.must("upload", "--help")+p.must("serve", "--help"), -1) {
+		if !strings.HasPrefix(variable[1], "MELODYUD_") {
+			t.Errorf("$%s may mean anything on somebody's machine", variable[1])
+		}
+	}
+}
+
+func TestASecondSignalEndsAServerAtOnce(t *testing.T) {
+	t.Parallel()
+	p := &program{t: t, data: t.TempDir()}
+	cmd := p.command("serve", "--addr", "127.0.0.1:0", "--ffmpeg", "-", "--drain", "10m")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	first, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := strings.TrimPrefix(strings.TrimSpace(first), "MelodyUD serves http://")
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() // the server waits for the rest of this request
+	if _, err := fmt.Fprintf(conn, "POST /v1/session HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: 99\r\nExpect: 100-continue\r\n\r\n", address); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(answer, "100") {
+		t.Fatalf("the request began with %q %v", answer, err)
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	for lines := bufio.NewScanner(log); lines.Scan() && !strings.Contains(lines.Text(), "node stopping"); {
+	}
+	go io.Copy(io.Discard, log)
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	again := time.NewTicker(10 * time.Millisecond) // the first may still be being taken
+	defer again.Stop()
+	for over := false; !over; {
+		select {
+		case <-ended:
+			over = true
+		case <-again.C:
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+		}
+	}
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() || status.Signal() != syscall.SIGTERM {
+		t.Errorf("the server ended with %v, want the second signal to end it", cmd.ProcessState)
 	}
 }

@@ -59,6 +59,7 @@ func main() {
 		os.Exit(node.ChildMain(os.Args[2:]))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	code := run(ctx, os.Args[1:], std{os.Stdout, os.Stderr})
 	stop()
 	os.Exit(code)
@@ -69,7 +70,7 @@ func run(ctx context.Context, args []string, s std) int {
 	parser, err := kong.New(&cli{},
 		kong.Name("melodyud"), kong.Description(description),
 		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.DefaultEnvars(""), kong.Vars{"encoders": strings.Join(node.Encoders(), ","), "encoder": node.Encoders()[0]},
+		kong.DefaultEnvars("MELODYUD"), kong.Vars{"encoders": strings.Join(node.Encoders(), ","), "encoder": node.Encoders()[0]},
 		kong.Writers(s.out, s.err),
 		kong.Exit(func(c int) { code, exited = c, true }),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(s),
