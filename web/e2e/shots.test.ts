@@ -53,15 +53,15 @@ test.skipIf(!target)("the pictures of the documentation", { timeout: quarter }, 
     const notes = join(dir, "liner notes.wav");
     await writeFile(notes, "Not music at all.\n".repeat(99));
     const take = join(dir, "Tidal Study No. 4.wav");
-    await writeFile(take, wav(240, 9));
+    await writeFile(take, wav(180, 9));
     const raw = join(dir, "Live at the Boathouse.wav");
-    await writeFile(raw, wav(600, 4));
+    await writeFile(raw, wav(300, 4));
     await page.locator("input[type=file]").setInputFiles([notes]);
     await page.locator(".wrong code").waitFor();
     await page.locator("input[type=file]").setInputFiles([take]);
     await page.getByText(/Encoding every quality [2-8]/).waitFor({ timeout: 120_000 });
     const wire = await context.newCDPSession(page);
-    await wire.send("Network.emulateNetworkConditions", { offline: false, latency: 5, downloadThroughput: -1, uploadThroughput: 9_000_000 });
+    await wire.send("Network.emulateNetworkConditions", { offline: false, latency: 5, downloadThroughput: -1, uploadThroughput: 3_000_000 });
     await page.locator("input[type=file]").setInputFiles([raw]);
     await page.getByText(/left$/).waitFor();
     await page.evaluate(() => scrollTo(0, 0));

@@ -97,7 +97,7 @@ function House({ me }: { me: Me }) {
         {room === "studio" && <Studio canListen={rooms.includes("player")} />}
         {!room && <p class="soft">Your account has no room here yet. Ask whoever runs this server for the creator or listener role.</p>}
       </main>
-      {rooms.includes("player") && <Dock tier={me.tier} />}
+      {rooms.includes("player") && <Dock tier={me.tier} shy={room !== "player"} />}
     </>
   );
 }

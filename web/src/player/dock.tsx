@@ -14,8 +14,8 @@ declare global {
   }
 }
 
-/** Dock is the bar that plays, whichever room is open. */
-export function Dock({ tier }: { tier: Tier }) {
+/** Dock is the bar that plays, whichever room is open; `shy` keeps it away until something does. */
+export function Dock({ tier, shy }: { tier: Tier; shy: boolean }) {
   useEffect(() => {
     const unfollow = q.followMediaKeys();
     window.melodyud = {
@@ -32,7 +32,7 @@ export function Dock({ tier }: { tier: Tier }) {
   const t = q.current.value;
   const sound = q.engine.sound.value;
   return (
-    <section class="dock" aria-label="Player" data-sound={sound}>
+    <section class="dock" aria-label="Player" data-sound={sound} hidden={shy && !t}>
       <div class="dock-inner">
         <div class="dock-track">
           {t ? <Cover key={t.id} track={t} size="medium" /> : <span class="cover cover-medium cover-none" />}
@@ -95,7 +95,7 @@ function SeekBar() {
         disabled={duration === 0}
         onInput={(v) => q.engine.seek(v)}
       />
-      <span class="seek-time" aria-hidden="true">{q.current.value ? clock(duration) : "–:––"}</span>
+      <span class="seek-time" aria-hidden="true">{q.current.value ? clock(Math.round(duration)) : "–:––"}</span>
     </div>
   );
 }

@@ -4,7 +4,7 @@ import { api, sentence } from "../api/client";
 import type { Tier, Track } from "../api/types";
 import { go, place } from "../route";
 import { Cover } from "../ui/cover";
-import { clock, count, nameOf } from "../ui/format";
+import { clock, count, lengthOf, nameOf } from "../ui/format";
 import { Bars, Note, Pause, Play } from "../ui/icons";
 import * as q from "./queue";
 import { peaksOf } from "./waveform";
@@ -93,9 +93,9 @@ function Hero({ tier }: { tier: Tier }) {
       <div class="hero-words">
         <p class="eyebrow">{now ? (q.engine.sound.value === "playing" ? "Now playing" : "Ready") : "Start here"}</p>
         <h1>{nameOf(t)}</h1>
-        <p class="hero-artist">{[t.artist || "Unknown artist", t.album].filter(Boolean).join(" — ")}</p>
+        <p class="hero-artist">{[t.artist || "Unknown artist", t.album].filter(Boolean).join(" · ")}</p>
         <p class="hero-quality soft numbers">
-          {heard ? heard.label : q.timeOf(t)}
+          {heard ? heard.label : lengthOf(t)}
           {heard?.family === "FLAC" && <span class="chip">Lossless</span>}
           {tier === "premium" && q.hifiWanted.value && heard && heard.family !== "FLAC" && <span class="chip chip-warn">Standard quality</span>}
         </p>
@@ -155,7 +155,7 @@ function Song({ track, number }: { track: Track; number: number }) {
           <span class="soft">{track.artist || "Unknown artist"}</span>
         </span>
         <span class="song-album soft wide-only">{track.album}</span>
-        <span class="song-time soft numbers">{q.timeOf(track)}</span>
+        <span class="song-time soft numbers">{lengthOf(track)}</span>
       </button>
     </li>
   );

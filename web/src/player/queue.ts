@@ -1,7 +1,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import { ApiError, api, coverURL, sentence } from "../api/client";
 import type { Playback, Track } from "../api/types";
-import { clock, nameOf } from "../ui/format";
+import { nameOf } from "../ui/format";
 import { announce, say } from "../ui/say";
 import { Engine, type Trouble } from "./engine";
 import { remember, remembered } from "./settings";
@@ -227,6 +227,3 @@ function metadataOf(t: Track): MediaMetadata {
     artwork: cover ? [{ src: new URL(cover, location.href).href }] : [],
   });
 }
-
-/** timeOf writes a track's length for the list. */
-export const timeOf = (t: Track) => clock(t.release?.duration_seconds);

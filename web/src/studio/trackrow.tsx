@@ -3,7 +3,7 @@ import { api, sentence } from "../api/client";
 import type { Track } from "../api/types";
 import { go } from "../route";
 import { Cover } from "../ui/cover";
-import { bytes, clock, day, nameOf, timeOfDay } from "../ui/format";
+import { bytes, day, lengthOf, nameOf, timeOfDay } from "../ui/format";
 import { Alert, Bin, Link, Pencil, Play } from "../ui/icons";
 import { say } from "../ui/say";
 import { Rail } from "./rail";
@@ -49,7 +49,7 @@ function State({ track }: { track: Track }) {
       <p class="row-facts numbers">
         <span class="dot" aria-hidden="true" />
         <span>Published {track.release ? day(track.release.published) : ""}</span>
-        <span class="soft">{clock(track.release?.duration_seconds)}</span>
+        <span class="soft">{lengthOf(track)}</span>
         {track.master && <span class="soft wide-only">{bytes(track.master.size)}</span>}
       </p>
     );

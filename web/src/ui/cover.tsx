@@ -23,9 +23,9 @@ export function Drawn({ seed }: { seed: string }) {
   const y = 20 + ((n >>> 16) % 60);
   return (
     <svg viewBox="0 0 100 100" aria-hidden="true" focusable="false">
-      <rect width="100" height="100" fill={`hsl(${hue} 26% 34%)`} />
+      <rect width="100" height="100" fill={`hsl(${hue} 16% 32%)`} />
       {[78, 60, 43, 27, 12].map((r, i) => (
-        <circle key={r} cx={x} cy={y} r={r} fill={`hsl(${hue + i * 9} ${28 + i * 4}% ${40 + i * 8}%)`} />
+        <circle key={r} cx={x} cy={y} r={r} fill={`hsl(${hue + i * 9} ${17 + i * 3}% ${39 + i * 8}%)`} />
       ))}
     </svg>
   );

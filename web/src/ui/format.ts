@@ -8,6 +8,11 @@ export function clock(seconds: number | undefined): string {
   return h > 0 ? `${h}:${String(m).padStart(2, "0")}:${s}` : `${m}:${s}`;
 }
 
+/** lengthOf writes how long a track is, rounded as players do. */
+export function lengthOf(t: { release?: { duration_seconds: number } | null }): string {
+  return clock(t.release ? Math.round(t.release.duration_seconds) : undefined);
+}
+
 /** spoken writes seconds for a screen reader: "3 minutes 7 seconds". */
 export function spoken(seconds: number): string {
   if (!Number.isFinite(seconds)) return "unknown";
