@@ -28,7 +28,7 @@ export interface Visit {
 /** visit opens a page in a profile of its own and collects its complaints. */
 export async function visit(browser: Browser, url: string, options: Parameters<Browser["newContext"]>[0] = {}): Promise<Visit> {
   const context = await browser.newContext({ viewport: desktop, ...options });
-  context.setDefaultTimeout(15_000); // names the step that hangs, before the test as a whole gives up.
+  context.setDefaultTimeout(30_000); // names the step that hangs, before the test as a whole gives up.
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on("pageerror", (e) => complaints.push(String(e)));
