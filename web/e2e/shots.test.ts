@@ -12,6 +12,8 @@ import { wav } from "./sound";
 
 const target = process.env.MELODYUD_SHOTS ?? "";
 const quarter = 900_000;
+/** Longer than the page's slowest transition. */
+const settling = 700;
 
 test.skipIf(!target)("the pictures of the documentation", { timeout: quarter }, async () => {
   const out = target.startsWith("/") ? target : new URL(`../../${target}`, import.meta.url).pathname;
@@ -40,12 +42,14 @@ test.skipIf(!target)("the pictures of the documentation", { timeout: quarter }, 
     await reached(page, 99);
     await page.locator("[data-quality^=FLAC]").waitFor();
     await page.mouse.move(5, 400);
+    await page.waitForTimeout(settling);
     await page.screenshot({ path: join(out, "player.png") });
     await page.emulateMedia({ colorScheme: "dark" });
+    await page.waitForTimeout(settling);
     await page.screenshot({ path: join(out, "player-dark.png") });
     await page.emulateMedia({ colorScheme: "light" });
-
     await page.setViewportSize(phone);
+    await page.waitForTimeout(settling);
     await page.screenshot({ path: join(out, "player-phone.png") });
     await page.setViewportSize(desktop);
 
@@ -59,16 +63,15 @@ test.skipIf(!target)("the pictures of the documentation", { timeout: quarter }, 
     await page.locator("input[type=file]").setInputFiles([notes]);
     await page.locator(".wrong code").waitFor();
     await page.locator("input[type=file]").setInputFiles([take]);
-    await page.getByText(/Encoding every quality [2-8]/).waitFor({ timeout: 120_000 });
+    await page.getByText(/Encoding every quality [2-8]\d/).waitFor({ timeout: 120_000 });
     const wire = await context.newCDPSession(page);
     await wire.send("Network.emulateNetworkConditions", { offline: false, latency: 5, downloadThroughput: -1, uploadThroughput: 3_000_000 });
     await page.locator("input[type=file]").setInputFiles([raw]);
-    await page.getByText(/left$/).waitFor();
+    await page.getByText(/Uploading [3-6]\d/).waitFor();
     await page.evaluate(() => scrollTo(0, 0));
     await page.screenshot({ path: join(out, "studio.png") });
-    await page.emulateMedia({ colorScheme: "dark" });
-    await page.screenshot({ path: join(out, "studio-dark.png") });
     await page.setViewportSize(phone);
+    await page.waitForTimeout(settling);
     await page.screenshot({ path: join(out, "studio-phone.png") });
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(phone.width);
   } finally {
