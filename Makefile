@@ -13,7 +13,7 @@ export GOFLAGS := $(GOFLAGS) -tags=goaac_simd
 PACKAGES = $(shell go list ./... | grep -v /node_modules/)
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
 
-.PHONY: all build vet test integration race fuzz e2e bench run web help clean
+.PHONY: all build vet vuln test integration race fuzz e2e bench run web help clean
 
 all: build vet test ## build, vet and test
 
@@ -30,9 +30,15 @@ web/dist/index.html: $(WEB_SOURCES)
 run: build ## build and serve everything on this machine
 	$(BIN) serve
 
-vet: ## formatting and go vet
+vet: ## formatting, go vet and staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "run gofmt on:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet ./...
+	GOFLAGS= go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 -tags goaac_simd ./...
+
+vuln: ## known holes in dependencies; needs vuln.go.dev, or MELODYUD_VULNDB=file:///… with a copy of its database
+	@if [ -n "$$MELODYUD_VULNDB" ] || getent hosts vuln.go.dev >/dev/null; then \
+		GOFLAGS= go run golang.org/x/vuln/cmd/govulncheck@v1.1.4 $${MELODYUD_VULNDB:+-db $$MELODYUD_VULNDB} -tags goaac_simd ./...; \
+	else echo "SKIPPED: vuln.go.dev cannot be reached, dependencies were not scanned"; fi
 
 # Stories mostly wait for leases and real processes: more of them at once than
 # there are processors.

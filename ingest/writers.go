@@ -150,12 +150,6 @@ func (ws *writers) drain() {
 	}
 }
 
-func (ws *writers) count() int {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	return len(ws.active)
-}
-
 func wait(ctx context.Context, w *writer) bool {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()

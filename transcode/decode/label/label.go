@@ -107,8 +107,8 @@ func (l *Set) ReadInfo(in Peeker, at, size int64) {
 		if len(body) < chunkHead {
 			return
 		}
-		id, n := string(body[:4]), int(min(int64(binary.LittleEndian.Uint32(body[4:])), int64(len(body)-chunkHead)))
-		if key := keys[id]; key != "" {
+		n := int(min(int64(binary.LittleEndian.Uint32(body[4:])), int64(len(body)-chunkHead)))
+		if key := keys[string(body[:4])]; key != "" {
 			l.SetText(key, Latin1(body[chunkHead:][:min(n, MaxText)]))
 		}
 		body = body[min(chunkHead+n+n&1, len(body)):]
