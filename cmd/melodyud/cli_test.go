@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -204,6 +207,45 @@ func TestRefusedFilesExitWithThreeAndAReason(t *testing.T) {
 	r := p.run("upload", words(t), tone(t, 1), "--wait", "--json")
 	if r.code != exitRefused || !strings.Contains(r.out, `"published"`) || !strings.Contains(r.out, `"refused"`) {
 		t.Errorf("one bad file of two: exit %d, %s", r.code, r.out)
+	}
+}
+
+func TestWaitingEndsWhenAnUploadIsRefusedBeforeItIsATrack(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method + " " + r.URL.Path {
+		case "POST /v1/uploads":
+			w.Header().Set("Location", "/v1/uploads/upl_1")
+			w.Header().Set("Melodyud-Track", "trk_1")
+			w.WriteHeader(http.StatusCreated)
+		case "PATCH /v1/uploads/upl_1":
+			n, _ := io.Copy(io.Discard, r.Body)
+			w.Header().Set("Upload-Offset", strconv.FormatInt(n, 10))
+			w.WriteHeader(http.StatusNoContent)
+		case "GET /v1/uploads/upl_1":
+			io.WriteString(w, `{"state":"refused","refusal":{"code":"upload.damaged","text":"Upload it again."}}`)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	defer server.Close()
+	p := &program{t: t, data: t.TempDir(), url: server.URL}
+	r := p.run("upload", words(t), "--wait", "--key", "mk_any")
+	if r.code != exitRefused || !strings.Contains(r.err, "upload.damaged: Upload it again.") {
+		t.Errorf("exit %d, want 3\n%s%s", r.code, r.out, r.err)
+	}
+}
+
+func TestABusyServerHasNotRefusedTheFile(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusTooManyRequests)
+		io.WriteString(w, `{"status":429,"code":"upload.too-many","detail":"Finish some first."}`)
+	}))
+	defer server.Close()
+	p := &program{t: t, data: t.TempDir(), url: server.URL}
+	if r := p.run("upload", words(t), "--key", "mk_any"); r.code != exitFailed || !strings.Contains(r.err, "upload.too-many") {
+		t.Errorf("exit %d, want 1\n%s%s", r.code, r.out, r.err)
 	}
 }
 

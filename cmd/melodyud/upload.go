@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -44,6 +45,9 @@ func (cmd uploadCmd) Run(ctx context.Context, s std) error {
 	}
 	var worst error
 	for _, file := range cmd.Files {
+		if ctx.Err() != nil {
+			break // a signal ends the whole command
+		}
 		err := cmd.one(ctx, c, s, file)
 		if err != nil && len(cmd.Files) > 1 { // tell it now, go on, and keep the exit code
 			code := exitCode(fmt.Errorf("%s: %w", file, err), s)
@@ -73,7 +77,7 @@ func (cmd uploadCmd) one(ctx context.Context, c *client, s std, file string) err
 	}
 	result := uploaded{File: file, Track: id, State: "received"}
 	if cmd.Wait {
-		if result, err = wait(ctx, c, s, result); err != nil {
+		if result, err = wait(ctx, &up, s, result); err != nil {
 			return err
 		}
 	}
@@ -88,28 +92,35 @@ func (cmd uploadCmd) one(ctx context.Context, c *client, s std, file string) err
 	return err
 }
 
-// refusedUpload gives refusals of the file itself their exit code.
+// refusedUpload gives refusals of the file itself their exit code. A server that is
+// busy or has no room for another upload has not judged the file.
 func refusedUpload(err error) error {
 	var p *problem
-	if errors.As(err, &p) && (strings.HasPrefix(p.Code, "upload.") || strings.HasPrefix(p.Code, "audio.")) {
+	if !errors.As(err, &p) || p.Status != http.StatusBadRequest && p.Status != http.StatusRequestEntityTooLarge {
+		return err
+	}
+	if strings.HasPrefix(p.Code, "upload.") || strings.HasPrefix(p.Code, "audio.") {
 		return coded{exitRefused, p.Error()}
 	}
 	return err
 }
 
-// wait follows a track to its end.
-func wait(ctx context.Context, c *client, s std, r uploaded) (uploaded, error) {
+// wait follows what became of an upload to its end.
+func wait(ctx context.Context, up *upload, s std, r uploaded) (uploaded, error) {
 	const every = 300 * time.Millisecond
 	stage := ""
 	for {
-		t, err := c.track(ctx, r.Track)
-		if err != nil && !retriable(err) && !isStatus(err, http.StatusNotFound) {
+		t, err := up.client.track(ctx, r.Track)
+		if isStatus(err, http.StatusNotFound) {
+			t, err = up.fate(ctx)
+		}
+		if err != nil && !retriable(err) {
 			return r, err
 		}
 		switch {
-		case err != nil: // the server restarts, or has not written the row yet
+		case err != nil: // the server restarts
 		case t.State == "published":
-			p, err := c.play(ctx, r.Track)
+			p, err := up.client.play(ctx, r.Track)
 			r.State, r.PlaybackURL = t.State, p.URL
 			return r, err
 		case t.State == "refused":
@@ -125,6 +136,27 @@ func wait(ctx context.Context, c *client, s std, r uploaded) (uploaded, error) {
 			return r, err
 		}
 	}
+}
+
+// fate is an upload that has not become a track, told as one: refused, or still
+// being handed over.
+func (u *upload) fate(ctx context.Context) (t track, err error) {
+	req, err := u.request(ctx, http.MethodGet, u.location, nil)
+	if err != nil {
+		return t, err
+	}
+	res, err := u.client.do(req)
+	if err != nil {
+		return t, err
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(&t); err != nil {
+		return t, fmt.Errorf("the server's answer about the upload is no JSON: %w", err)
+	}
+	if t.Refusal == nil {
+		t.State, t.Progress.Stage = "received", "queued"
+	}
+	return t, nil
 }
 
 func isStatus(err error, status int) bool {
