@@ -230,8 +230,12 @@ func (n *Node) Run(ctx context.Context) error {
 		slog.Any("roles", n.config.Roles), slog.String("address", n.listener.Addr().String()))
 	err := runAll(ctx, n.runners)
 	err = errors.Join(err, n.close())
-	n.log.InfoContext(ctx, "node stopped", slog.Any("error", err))
-	return err
+	if err != nil {
+		n.log.ErrorContext(ctx, "node failed", slog.Any("error", err))
+		return err
+	}
+	n.log.InfoContext(ctx, "node stopped")
+	return nil
 }
 
 // serve answers HTTP until ctx ends, then waits for requests in hand.
