@@ -52,6 +52,11 @@ func rogue(mode, arg string) {
 		say(word('R', `{"code":"audio.pay-me","what":"send money"}`))
 	case "dirty facts":
 		say(word('F', someFacts) + word('B', "\x00\x00\x00\x00") + word('E', `{"samples":1}`))
+	case "stopped":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	case "heir":
+		must(decode.Enclose(arg))
+		say(word('R', `{"code":"audio.damaged","cause":"`+inherited()+`"}`))
 	case "killed":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "eater":
@@ -106,6 +111,17 @@ func escape(arg string) {
 	_, _ = io.WriteString(os.Stdout, word('R', `{"code":"audio.damaged","cause":"`+strings.Join(worked, "; ")+`"}`))
 }
 
+// inherited lists the descriptors that have outlived an exec.
+func inherited() (list string) {
+	for fd := 3; fd < 256; fd++ {
+		flags, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFD, 0)
+		if errno == 0 && flags&syscall.FD_CLOEXEC == 0 {
+			list += fmt.Sprint(fd, " ")
+		}
+	}
+	return list
+}
+
 func rogueConfig(t *testing.T, mode string) decode.Config {
 	t.Helper()
 	self, err := os.Executable()
@@ -145,6 +161,39 @@ func TestAChildKilledByTheMachineIsTriedAgain(t *testing.T) {
 	r := decodeAll(t, rogueConfig(t, "killed"), masterFile(t, []byte("x")))
 	if !errors.Is(r.err, melodyud.ErrUnavailable) {
 		t.Errorf("got %v, want ErrUnavailable", r.err)
+	}
+}
+
+func TestAChildThatIsHeldIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	cfg := rogueConfig(t, "stopped")
+	cfg.Limits.MaxStall = 100 * time.Millisecond
+	r := decodeAll(t, cfg, masterFile(t, []byte("x")))
+	if !errors.Is(r.err, melodyud.ErrUnavailable) {
+		t.Errorf("got %v, want ErrUnavailable", r.err)
+	}
+}
+
+func TestACallerThatStoodStillStillHearsTheChild(t *testing.T) {
+	t.Parallel()
+	cfg := rogueConfig(t, "dirty facts")
+	cfg.Limits.MaxStall = time.Nanosecond // it is always over
+	if r := decodeAll(t, cfg, masterFile(t, []byte("x"))); r.err != nil || len(r.planes[0]) != 1 {
+		t.Errorf("got %v, %d channels", r.err, len(r.planes))
+	}
+}
+
+func TestAChildHasNoDescriptorOfOurCallers(t *testing.T) {
+	t.Parallel()
+	fd, err := syscall.Open("/dev/null", syscall.O_RDONLY, 0) // as a shell would leave it: not to be closed on exec
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	r := decodeAll(t, rogueConfig(t, "heir"), masterFile(t, []byte("x")))
+	refusal, ok := melodyud.AsRefusal(r.err)
+	if !ok || refusal.Code != "audio.damaged" || refusal.Cause != nil {
+		t.Errorf("the child still has: %v", r.err)
 	}
 }
 

@@ -1,9 +1,11 @@
 package decode
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -37,14 +39,46 @@ func widen(f *os.File) {
 
 // killedFromOutside tells the machine's trouble (the kernel short of memory, an
 // operator) from the file's: a child that used up its processor time is killed
-// too.
+// too. What the kernel counts for its limit and what it reports may differ by a
+// fifth; half the limit is more than music needs.
 func killedFromOutside(s *os.ProcessState, limit time.Duration) bool {
 	if s == nil {
 		return false
 	}
 	status, ok := s.Sys().(syscall.WaitStatus)
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL &&
-		s.UserTime()+s.SystemTime() < limit-time.Second
+		s.UserTime()+s.SystemTime() < limit/2
+}
+
+// standsStill reports a process that others hold: stopped, traced, or waiting for
+// a disk.
+func standsStill(p *os.Process) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Pid))
+	if err != nil {
+		return false
+	}
+	_, rest, _ := bytes.Cut(stat, []byte(") ")) // after the name
+	return len(rest) > 0 && bytes.IndexByte([]byte("TtD"), rest[0]) >= 0
+}
+
+// closeInherited closes what our caller was started with and did not know of, as
+// shells and supervisors leave it: descriptors that outlived an exec. The runtime's
+// own are marked to be closed on exec.
+func closeInherited() error {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return fmt.Errorf("list own descriptors: %w", err)
+	}
+	for _, e := range entries {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil || fd <= int(os.Stderr.Fd()) {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			_ = unix.Close(fd)
+		}
+	}
+	return nil
 }
 
 // maxFiles is enough for the descriptors of the runtime and of a converter.
@@ -54,6 +88,9 @@ const maxFiles = 32
 // to; RLIMIT_AS would count what Go only reserves. RLIMIT_NPROC counts all
 // processes of the user, ours included, and is no use here.
 func sandbox(j errand) error {
+	if err := closeInherited(); err != nil {
+		return err
+	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("no new privileges: %w", err)
 	}

@@ -22,7 +22,7 @@ import (
 type Stream struct {
 	ctx     context.Context // of Start: ends the child
 	cmd     *exec.Cmd
-	out     *os.File
+	out     *secondLook
 	ear     ear
 	stderr  format.Complaint
 	limits  Limits
@@ -81,8 +81,8 @@ func (s *Stream) spawn(ctx context.Context, cfg Config, f *os.File) error {
 		return fmt.Errorf("%w: start decoder: %w", melodyud.ErrUnavailable, err)
 	}
 	widen(r)
-	s.out = r
-	s.ear.r = bufio.NewReaderSize(r, 64<<10)
+	s.out = &secondLook{File: r}
+	s.ear.r = bufio.NewReaderSize(s.out, 64<<10)
 	return nil
 }
 
@@ -170,7 +170,27 @@ func (s *Stream) listen() (byte, []byte, error) {
 	if err := s.out.SetReadDeadline(time.Now().Add(s.limits.MaxStall)); err != nil {
 		return 0, nil, err
 	}
+	s.out.taken = false
 	return s.ear.listen()
+}
+
+// secondLook is a pipe that is read once more when time is up: if it was we who
+// stood still, in a paused container, the child's words are there.
+type secondLook struct {
+	*os.File
+	taken bool
+}
+
+func (l *secondLook) Read(p []byte) (int, error) {
+	n, err := l.File.Read(p)
+	if n > 0 || l.taken || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, err
+	}
+	l.taken = true
+	if err := l.SetReadDeadline(time.Now().Add(grace)); err != nil {
+		return 0, err
+	}
+	return l.File.Read(p)
 }
 
 func (s *Stream) readFacts() error {
@@ -248,7 +268,11 @@ func (s *Stream) tooComplex(cause error) error {
 // obituary says why a child stopped talking.
 func (s *Stream) obituary(cause error) error {
 	if errors.Is(cause, os.ErrDeadlineExceeded) {
+		held := standsStill(s.cmd.Process)
 		s.kill()
+		if held { // not the file's doing
+			return fmt.Errorf("%w: decoder stood still: %w", melodyud.ErrUnavailable, cause)
+		}
 		return s.tooComplex(fmt.Errorf("silent for %s", s.limits.MaxStall))
 	}
 	if ctx := context.Cause(s.ctx); ctx != nil {
@@ -277,7 +301,8 @@ func (s *Stream) kill() {
 	}
 }
 
-// grace is how long a child that has closed its mouth may take to die.
+// grace is how long a child that has closed its mouth may take to die, and how
+// long one may still speak when its time is up.
 const grace = 5 * time.Second
 
 // reap waits for the child's end, which tells more than its silence.

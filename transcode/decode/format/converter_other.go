@@ -5,7 +5,8 @@ package format
 import (
 	"os"
 	"os/exec"
+	"time"
 )
 
-func shareFate(*exec.Cmd)         {}
-func spent(*os.ProcessState) bool { return false }
+func shareFate(*exec.Cmd)                        {}
+func spent(*os.ProcessState, time.Duration) bool { return false }

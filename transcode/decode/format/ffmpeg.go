@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"time"
 
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
@@ -31,6 +32,7 @@ type converted struct {
 	rate   int
 	count  int64
 	ended  error
+	cpu    time.Duration // it may use
 }
 
 // startConverter runs ffmpeg and waits for the format it decodes to.
@@ -38,7 +40,7 @@ func startConverter(in *Input, c conversion) (*converted, error) {
 	if in.FFmpeg == "" {
 		return nil, needsConverter(c.what)
 	}
-	v := &converted{}
+	v := &converted{cpu: in.Limits.MaxCPU}
 	v.cmd = exec.Command(in.FFmpeg, converterArgs(c)...) //nolint:gosec // a path of our configuration
 	v.cmd.Env = []string{}
 	v.cmd.Stdin, v.cmd.Stderr = os.Stdin, &v.stderr
@@ -146,7 +148,7 @@ func (v *converted) verdict(err error) error {
 	died := v.cmd.Wait()
 	complaint := v.stderr.String()
 	switch {
-	case spent(v.cmd.ProcessState):
+	case spent(v.cmd.ProcessState, v.cpu):
 		return Reject("audio.too-complex", "converter ran out of time or memory: %s", complaint)
 	case died != nil && v.count > 0:
 		return Reject("audio.damaged", "converter: %v: %s", died, complaint)
