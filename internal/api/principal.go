@@ -81,6 +81,18 @@ func WithPrincipal(ctx context.Context, p Principal) context.Context {
 // Require.
 func RequireAny(ctx context.Context) (Principal, error) { return identify(ctx) }
 
+// StillSignedIn asks again, behind an answer that goes on for long, whether the
+// key or session it began with is good. ErrUnauthenticated means that it is not
+// any more; other errors say that nobody knows.
+func StillSignedIn(ctx context.Context) error {
+	i, ok := ctx.Value(identityKey{}).(*identity)
+	if !ok {
+		return errNoKey
+	}
+	_, err := i.load(ctx)
+	return err
+}
+
 // Require returns who is asking if they have the role. Errors are Refusals:
 // ErrUnauthenticated without a valid key, ErrForbidden without the role, and
 // ErrUnavailable when the accounts could not be read.

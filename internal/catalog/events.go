@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -107,7 +108,8 @@ func (s *Service) follow(user melodyud.UserID, id melodyud.TrackID, present read
 // stream writes events until the client goes or the one track it follows has
 // reached its end.
 //
-// At each heartbeat it looks for itself, should the feed have missed something.
+// At each heartbeat it looks for itself, should the feed have missed something,
+// and ends if the client's key was revoked or its session closed.
 func (s *Service) stream(ctx context.Context, st *stream, out *eventWriter, rows []*row, present reader) error {
 	beat := time.NewTicker(s.c.EventHeartbeat)
 	defer beat.Stop()
@@ -126,6 +128,9 @@ func (s *Service) stream(ctx context.Context, st *stream, out *eventWriter, rows
 		case <-st.wake:
 			rows, fits = st.take()
 		case <-beat.C:
+			if err := api.StillSignedIn(ctx); errors.Is(err, melodyud.ErrUnauthenticated) {
+				return err
+			}
 			if err := out.beat(); err != nil {
 				return err
 			}

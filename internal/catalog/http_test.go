@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,10 +32,28 @@ func (all people) Authenticate(_ context.Context, secret string) (api.Principal,
 	return api.Principal{}, melodyud.ErrUnauthenticated
 }
 
+// revocable is people until it is revoked, and nobody then.
+type revocable struct {
+	people
+	revoked atomic.Bool
+}
+
+func (r *revocable) Authenticate(ctx context.Context, secret string) (api.Principal, error) {
+	if r.revoked.Load() {
+		return api.Principal{}, melodyud.ErrUnauthenticated
+	}
+	return r.people.Authenticate(ctx, secret)
+}
+
 // serve starts the API over the catalog, and its Run.
 func (w *world) serve() *httptest.Server {
 	w.t.Helper()
-	router, err := api.NewRouter(api.Config{Auth: people{nora, emil, lisa, paul, olga}})
+	return w.serveTo(&revocable{people: people{nora, emil, lisa, paul, olga}})
+}
+
+func (w *world) serveTo(who *revocable) *httptest.Server {
+	w.t.Helper()
+	router, err := api.NewRouter(api.Config{Auth: who})
 	w.must(err)
 	w.Register(router)
 	server := httptest.NewServer(router.Handler())
@@ -357,6 +376,21 @@ func TestAnIdleStreamIsKeptAliveByComments(t *testing.T) {
 		if strings.HasPrefix(stream.r.Text(), ":") {
 			beats++
 		}
+	}
+}
+
+func TestAStreamEndsWhenItsKeyIsRevoked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fastEvents, func(c *catalog.Config) { c.EventHeartbeat = 5 * time.Millisecond })
+	mine := w.receive(nora)
+	who := &revocable{people: people{nora}}
+	stream := w.follow(w.serveTo(who), "Nora", "/v1/events")
+	stream.until(func(s shown) bool { return s.ID == mine.ID })
+	who.revoked.Store(true)
+	for stream.r.Scan() { // to the end
+	}
+	if err := stream.r.Err(); err != nil {
+		t.Errorf("the stream ended with %v", err)
 	}
 }
 
