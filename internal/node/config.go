@@ -66,6 +66,9 @@ type Config struct {
 	Bells func(queue.Queue) queue.Queue `kong:"-" json:"-"`
 }
 
+// leastLease leaves a worker on a busy machine time to renew.
+const leastLease = time.Second
+
 // check fills defaults and refuses what cannot work, in sentences.
 func (c *Config) check() error {
 	if len(c.Roles) == 0 {
@@ -78,6 +81,9 @@ func (c *Config) check() error {
 	}
 	if c.Data == "" {
 		return fmt.Errorf("%w: --data names no directory", melodyud.ErrInvalid)
+	}
+	if c.Drain < 0 || c.Lease < 0 || c.Lease > 0 && c.Lease < leastLease {
+		return fmt.Errorf("%w: --drain cannot be negative, and --lease not shorter than %s", melodyud.ErrInvalid, leastLease)
 	}
 	if c.Lease == 0 {
 		c.Lease = 45 * time.Second

@@ -277,6 +277,8 @@ func TestWhatCannotWorkIsOneClearLineAtTheStart(t *testing.T) {
 		"log kind":        {node.Config{Events: "kafka://x"}, "--events"},
 		"role":            {node.Config{Roles: []node.Role{"cook"}}, "role"},
 		"edge address":    {node.Config{EdgeURL: "not a url"}, "web address"},
+		"lease":           {node.Config{Lease: time.Millisecond}, "--lease"},
+		"drain":           {node.Config{Drain: -time.Second}, "--drain"},
 		"log level":       {node.Config{LogLevel: "loud"}, "log level"},
 		"ticket keys":     {node.Config{TicketKeys: "short"}, "ticket keys"},
 		"no PostgreSQL":   {node.Config{DB: "postgres://127.0.0.1:1/x"}, "127.0.0.1:1"},
