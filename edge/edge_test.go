@@ -33,6 +33,7 @@ type shelf struct {
 	mu      sync.Mutex
 	objects map[string][]byte
 	opens   map[string]int
+	stats   int
 	away    atomic.Bool
 }
 
@@ -54,6 +55,7 @@ func (s *shelf) Open(_ context.Context, key string, off, n int64) (io.ReadCloser
 func (s *shelf) Stat(_ context.Context, key string) (objectstore.Info, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.stats++
 	return s.stat(key)
 }
 
@@ -93,7 +95,7 @@ type stage struct {
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func newStage(t *testing.T) *stage {
+func newStage(t testing.TB) *stage {
 	t.Helper()
 	keys, err := ticket.NewKeyring(ticket.Key{ID: "k1", Secret: bytes.Repeat([]byte{1}, 32)})
 	if err != nil {
@@ -119,7 +121,7 @@ func newStage(t *testing.T) *stage {
 	return s
 }
 
-func (s *stage) publish(t *testing.T) {
+func (s *stage) publish(t testing.TB) {
 	t.Helper()
 	m := melodyud.Manifest{
 		Version: melodyud.ManifestVersion, RenderHash: strings.Repeat("ab", 16),
@@ -153,7 +155,7 @@ func (s *stage) publish(t *testing.T) {
 
 func (s *stage) manifestKey() string { return "releases/" + string(s.release) + "/manifest.json" }
 
-func (s *stage) base(t *testing.T, tier ticket.Tier) string {
+func (s *stage) base(t testing.TB, tier ticket.Tier) string {
 	t.Helper()
 	prefix := "/" + string(s.track) + "/" + string(s.release) + "/"
 	token, err := s.keys.Sign(ticket.Claims{
@@ -405,12 +407,46 @@ func TestKnownTracksPlayWhileTheStoreIsAway(t *testing.T) { // EDGE-3, faults C2
 	if res.StatusCode != 200 || !strings.Contains(res.Header.Get("Cache-Status"), "; hit") || len(body(t, res)) != 500 {
 		t.Errorf("cached: %d %v", res.StatusCode, res.Header)
 	}
+	if asked := s.shelf.stats; asked != 1 {
+		t.Fatalf("the store was asked %d times", asked)
+	}
+	if s.get(t, base+"aac-64/s/1.m4s"); s.shelf.stats != 1 {
+		t.Error("a store that is away is asked for every segment: each listener waits for its silence")
+	}
 	if res := s.get(t, base+"flac/s/0.m4s"); res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
 		t.Errorf("not cached: %d %v", res.StatusCode, res.Header)
 	}
 	s.shelf.away.Store(false)
 	if res := s.get(t, base+"flac/s/0.m4s"); res.StatusCode != 200 {
 		t.Errorf("after the outage: %d", res.StatusCode)
+	}
+}
+
+func TestAManifestThatDoesNotAddUpIsNotServed(t *testing.T) {
+	t.Parallel()
+	for _, change := range []func(*melodyud.Rendition){
+		func(r *melodyud.Rendition) { r.Size = 900 },
+		func(r *melodyud.Rendition) { r.InitSize = 1 << 40 },
+		func(r *melodyud.Rendition) { r.InitSize = -1 },
+		func(r *melodyud.Rendition) { r.Sizes[0] = -5 },
+		func(r *melodyud.Rendition) { r.Sizes[2] = 1 << 62 },
+	} {
+		s := newStage(t)
+		var m melodyud.Manifest
+		if err := json.Unmarshal(s.shelf.objects[s.manifestKey()], &m); err != nil {
+			t.Fatal(err)
+		}
+		change(&m.Renditions[0])
+		raw, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.shelf.put(s.manifestKey(), raw)
+		for _, name := range []string{"init.mp4", "s/0.m4s", "s/2.m4s"} {
+			if res := s.get(t, s.base(t, ticket.Premium)+"aac-64/"+name); res.StatusCode != 500 {
+				t.Errorf("%s: %d", name, res.StatusCode)
+			}
+		}
 	}
 }
 

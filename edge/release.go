@@ -27,6 +27,9 @@ const (
 	maxManifest    = 16 << 20 // bytes of JSON; three hours in five renditions are about 200 KB
 	manifestMemory = 64 << 20 // bytes, about, for all known releases
 	lookupTimeout  = 10 * time.Second
+	// confirmTimeout bounds the question whether a known release is still there:
+	// players that have its sound in our memory wait for the answer.
+	confirmTimeout = 2 * time.Second
 )
 
 // release is a published rendering, ready to serve. A nil manifest remembers
@@ -35,6 +38,7 @@ type release struct {
 	manifest *melodyud.Manifest
 	offsets  map[string][]int64 // per rendition: where each segment starts, and the end
 	checked  atomic.Int64       // when the store last confirmed it, unix nanoseconds
+	failed   atomic.Int64       // when the store last failed to say
 }
 
 // releases knows the manifests of what is being played.
@@ -65,11 +69,12 @@ func (r *release) weight() uint32 {
 	return uint32(n)
 }
 
-// get returns a release that was published at most fresh ago. Many callers for
-// one release ask the store once, on nobody's context (EDGE-8).
+// get returns a release that was published at most fresh ago, or staleIfError ago
+// while the store is away, which is then asked only once in fresh. Many callers
+// for one release ask the store once, on nobody's context (EDGE-8).
 func (r *releases) get(ctx context.Context, id melodyud.ReleaseID) (*release, error) {
 	old, ok := r.known.GetIfPresent(id)
-	if ok && r.age(old) < fresh {
+	if ok && (r.since(&old.checked) < fresh || r.since(&old.failed) < fresh && r.since(&old.checked) < staleIfError) {
 		return old.orGone()
 	}
 	done := r.flight.DoChan(string(id), func() (any, error) {
@@ -95,8 +100,8 @@ func (r *release) orGone() (*release, error) {
 	return r, nil
 }
 
-func (r *releases) age(one *release) time.Duration {
-	return time.Duration(r.config.Now().UnixNano() - one.checked.Load())
+func (r *releases) since(t *atomic.Int64) time.Duration {
+	return time.Duration(r.config.Now().UnixNano() - t.Load())
 }
 
 // refresh confirms a known release or loads a new one.
@@ -106,6 +111,8 @@ func (r *releases) refresh(ctx context.Context, id melodyud.ReleaseID) (*release
 	if !ok || old.manifest == nil {
 		return r.load(ctx, id, key)
 	}
+	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
+	defer cancel()
 	_, err := r.config.Store.Stat(ctx, key)
 	switch {
 	case err == nil:
@@ -113,7 +120,8 @@ func (r *releases) refresh(ctx context.Context, id melodyud.ReleaseID) (*release
 		return old, nil
 	case errors.Is(err, melodyud.ErrNotFound):
 		return r.remember(id, &release{}), nil
-	case r.age(old) < staleIfError:
+	case r.since(&old.checked) < staleIfError:
+		old.failed.Store(r.config.Now().UnixNano())
 		r.config.Logger.WarnContext(ctx, "release served stale", slog.String("release", string(id)), slog.Any("error", err))
 		return old, nil
 	}
@@ -128,7 +136,11 @@ func (r *releases) load(ctx context.Context, id melodyud.ReleaseID, key string) 
 	if err != nil {
 		return nil, err
 	}
-	return r.remember(id, &release{manifest: m, offsets: offsets(m)}), nil
+	starts, err := offsets(m)
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", key, err)
+	}
+	return r.remember(id, &release{manifest: m, offsets: starts}), nil
 }
 
 func (r *releases) remember(id melodyud.ReleaseID, one *release) *release {
@@ -156,16 +168,24 @@ func (r *releases) read(ctx context.Context, key string) (*melodyud.Manifest, er
 	return &m, nil
 }
 
-func offsets(m *melodyud.Manifest) map[string][]int64 {
+// offsets adds up where segments start, and refuses a manifest that does not add
+// up: a range beyond the file would be read from nowhere.
+func offsets(m *melodyud.Manifest) (map[string][]int64, error) {
 	all := make(map[string][]int64, len(m.Renditions))
 	for _, r := range m.Renditions {
 		at := r.InitSize + r.IndexSize
+		if r.InitSize < 0 || r.IndexSize < 0 || at > r.Size {
+			return nil, fmt.Errorf("rendition %s: %d bytes before the first segment of a file of %d", r.Name, at, r.Size)
+		}
 		starts := make([]int64, 0, len(r.Sizes)+1)
-		for _, n := range r.Sizes {
+		for i, n := range r.Sizes {
+			if n < 0 || n > r.Size-at {
+				return nil, fmt.Errorf("rendition %s: segment %d of %d bytes does not fit into the file", r.Name, i, n)
+			}
 			starts = append(starts, at)
 			at += n
 		}
 		all[r.Name] = append(starts, at)
 	}
-	return all
+	return all, nil
 }

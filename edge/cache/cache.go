@@ -153,6 +153,9 @@ func (c *Cache) read(ctx context.Context, b block, size int64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.config.FillTimeout)
 	defer cancel()
 	start := b.index * c.config.Block
+	if start >= size {
+		return nil, fmt.Errorf("block %d of object %s, which has %d bytes", b.index, b.key, size)
+	}
 	data := make([]byte, min(c.config.Block, size-start))
 	r, info, err := c.config.Origin.Open(ctx, b.key, start, int64(len(data)))
 	if err != nil {

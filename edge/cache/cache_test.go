@@ -57,6 +57,15 @@ func open(t *testing.T, m *memory, block int64) *cache.Cache {
 	return c
 }
 
+func TestReadingBeyondTheObjectIsAnErrorAndNoMore(t *testing.T) {
+	t.Parallel()
+	m := &memory{data: pattern(100)}
+	c := open(t, m, 64)
+	if _, err := c.Reader(t.Context(), "k", 100, 200, 10).Read(make([]byte, 10)); err == nil {
+		t.Error("read bytes that are not there")
+	}
+}
+
 func TestEveryRangeReadsTheOriginsBytes(t *testing.T) { // EDGE-6, EDGE-7
 	t.Parallel()
 	m := &memory{data: pattern(1000)}
