@@ -1,0 +1,90 @@
+package packagertest
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/packager/dash"
+	"github.com/melodyud/melodyud/packager/hls"
+)
+
+// Readers are readers from npm: hls-parser in strict mode, m3u8-parser, mpd-parser
+// and mp4box.
+type Readers struct{ tool string }
+
+// InstallReaders installs what the folder testdata/outside of package packager
+// lists. Without MELODYUD_OUTSIDE=1 or npm it returns nil, which checks nothing.
+func InstallReaders(t testing.TB, outside string) *Readers {
+	t.Helper()
+	if os.Getenv("MELODYUD_OUTSIDE") != "1" {
+		return nil
+	}
+	if _, err := exec.LookPath("npm"); err != nil {
+		t.Log("npm is not installed: outside readers were not asked")
+		return nil
+	}
+	r := &Readers{tool: t.TempDir()}
+	for _, name := range []string{"package.json", "package-lock.json", "check.mjs"} {
+		b, err := os.ReadFile(filepath.Join(outside, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(r.tool, name), b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	install := exec.CommandContext(t.Context(), "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+	install.Dir = r.tool
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("npm ci: %v\n%s", err, out)
+	}
+	return r
+}
+
+// Check has the package in dir read, and what the edge would print of m, which is
+// written to dir/virtual.
+func (r *Readers) Check(t testing.TB, dir string, m *melodyud.Manifest) {
+	t.Helper()
+	if r == nil {
+		return
+	}
+	writeVirtual(t, filepath.Join(dir, "virtual"), m)
+	check := exec.CommandContext(t.Context(), "node", "check.mjs", dir)
+	check.Dir = r.tool
+	out, err := check.CombinedOutput()
+	if err != nil {
+		t.Errorf("%d Hz, %d samples: %v\n%s", m.SampleRate, m.Samples, err, out)
+	}
+	t.Logf("%d Hz, %d samples: %s", m.SampleRate, m.Samples, out)
+}
+
+func writeVirtual(t testing.TB, dir string, m *melodyud.Manifest) {
+	t.Helper()
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string, b []byte, err error) {
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	index, err := hls.Multivariant(m, hls.Options{Track: "trk_01"})
+	write("index.m3u8", index, err)
+	hifi, err := hls.Multivariant(m, hls.Options{Flavour: hls.Hifi})
+	write("hifi.m3u8", hifi, err)
+	for i := range m.Renditions {
+		name := m.Renditions[i].Name
+		b, err := hls.Media(m, name, hls.Options{})
+		write(hls.PlaylistFile(name), b, err)
+	}
+	full, err := dash.MPD(m)
+	write("manifest.mpd", full, err)
+	standard, err := dash.Standard(m)
+	write("standard.mpd", standard, err)
+}
