@@ -11,6 +11,7 @@ import (
 	"time"
 
 	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/edge/cache"
 )
 
 // forever is the freshness of bytes that never change under their name (RFC 8246).
@@ -57,8 +58,23 @@ func (e *Edge) stretch(w http.ResponseWriter, r *http.Request, p play, found *me
 	h.Set("Cache-Status", cacheStatus(hit))
 	h.Set("Server-Timing", fmt.Sprintf("edge;dur=%.1f", float64(e.config.Now().Sub(began).Microseconds())/1000))
 	keepOneRange(r, length)
-	http.ServeContent(w, r, "", time.Time{}, body)
+	http.ServeContent(direct{w, body}, r, "", time.Time{}, body)
 	return nil
+}
+
+// direct hands the cache's blocks to the connection as they are: net/http would
+// copy them in pieces of 32 KB.
+type direct struct {
+	http.ResponseWriter
+	body *cache.Reader
+}
+
+// ReadFrom implements io.ReaderFrom, which io.CopyN asks for.
+func (d direct) ReadFrom(src io.Reader) (int64, error) {
+	if part, ok := src.(*io.LimitedReader); ok && part.R == io.Reader(d.body) {
+		return d.body.CopyN(d.ResponseWriter, part.N)
+	}
+	return io.Copy(d.ResponseWriter, src)
 }
 
 // warm reads the first byte, so that a store that is away is an answer of its own

@@ -192,24 +192,25 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo writes the rest block by block, without a copy between.
-func (r *Reader) WriteTo(w io.Writer) (int64, error) {
-	var total int64
-	for {
+// CopyN writes the next n bytes, or what there is, block by block and without a
+// copy between.
+func (r *Reader) CopyN(w io.Writer, n int64) (total int64, err error) {
+	for total < n {
 		chunk, err := r.next()
 		if err == io.EOF {
-			return total, nil
+			break
 		}
 		if err != nil {
 			return total, err
 		}
-		n, err := w.Write(chunk)
-		r.at += int64(n)
-		total += int64(n)
+		wrote, err := w.Write(chunk[:min(int64(len(chunk)), n-total)])
+		r.at += int64(wrote)
+		total += int64(wrote)
 		if err != nil {
 			return total, err
 		}
 	}
+	return total, nil
 }
 
 // next returns what is left of the current block, or io.EOF.
