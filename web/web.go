@@ -103,6 +103,7 @@ func newFile(name string, body []byte) *file {
 var kinds = map[string]string{
 	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
 	".svg": "image/svg+xml", ".woff2": "font/woff2",
+	".md": "text/plain; charset=utf-8", ".txt": "text/plain; charset=utf-8",
 }
 
 func kindOf(name string) string {
