@@ -26,6 +26,9 @@ URLs of the shared backends.
 
 func (cmd serveCmd) Run(ctx context.Context, s std) error {
 	cmd.LogOutput = s.err
+	if err := node.RouteLibraryLogs(cmd.Config); err != nil {
+		return coded{exitStart, err.Error()}
+	}
 	n, err := node.Open(ctx, cmd.Config)
 	if err != nil {
 		return coded{exitStart, err.Error()}

@@ -18,6 +18,7 @@ import (
 	"github.com/melodyud/melodyud/internal/objectstore"
 	"github.com/melodyud/melodyud/internal/objectstore/dir"
 	"github.com/melodyud/melodyud/internal/objectstore/s3"
+	"github.com/melodyud/melodyud/internal/ops"
 	"github.com/melodyud/melodyud/internal/queue"
 	"github.com/melodyud/melodyud/internal/queue/asynqueue"
 )
@@ -33,6 +34,18 @@ type backends struct {
 
 	log     *slog.Logger
 	closers []io.Closer // in the order they were opened
+}
+
+// RouteLibraryLogs sends what libraries would write to standard error by themselves
+// to the log that c describes. It holds for the whole process: call it once, before
+// Open.
+func RouteLibraryLogs(c Config) error {
+	log, err := ops.NewLogger(c.LogOutput, c.LogFormat, c.LogLevel)
+	if err != nil {
+		return err
+	}
+	asynqueue.RouteRedisLog(log)
+	return nil
 }
 
 // openBackends opens all four; the URLs' schemes pick the adapters. After an

@@ -32,7 +32,7 @@ func (q *Queue) Answer(ctx context.Context, concurrency int, drain time.Duration
 		DelayedTaskCheckInterval: time.Second,
 		Queues:                   weights,
 		ShutdownTimeout:          max(drain, 1), // zero would mean Asynq's default
-		Logger:                   voice{q.cfg.Logger},
+		Logger:                   &voice{log: q.cfg.Logger, now: q.cfg.Now},
 		LogLevel:                 asynq.InfoLevel,
 	})
 	if err := server.Start(asynq.HandlerFunc(h.process)); err != nil {
@@ -112,16 +112,35 @@ func levelOf(ctx context.Context, err error) slog.Level {
 	return slog.LevelError
 }
 
-// voice is what Asynq logs through. Its chatter is debugging to us, and its errors
-// are outages that the sweep survives.
-type voice struct{ log *slog.Logger }
+// voice is what Asynq logs through. Its chatter is debugging to us, and its troubles
+// are outages that the sweep survives: of the several each second one stands for all.
+type voice struct {
+	log *slog.Logger
+	now func() time.Time
 
-func (v voice) Debug(args ...any) {}
-func (v voice) Info(args ...any)  { v.say(slog.LevelDebug, args) }
-func (v voice) Warn(args ...any)  { v.say(slog.LevelWarn, args) }
-func (v voice) Error(args ...any) { v.say(slog.LevelWarn, args) }
-func (v voice) Fatal(args ...any) { v.say(slog.LevelError, args) }
+	mu   sync.Mutex
+	next time.Time // the next trouble is told from then on
+}
 
-func (v voice) say(level slog.Level, args []any) {
+const breath = 10 * time.Second // between two troubles
+
+func (v *voice) Debug(...any)      {}
+func (v *voice) Info(args ...any)  { v.say(slog.LevelDebug, args) }
+func (v *voice) Warn(args ...any)  { v.say(v.trouble(), args) }
+func (v *voice) Error(args ...any) { v.say(v.trouble(), args) }
+func (v *voice) Fatal(args ...any) { v.say(slog.LevelError, args) }
+
+func (v *voice) trouble() slog.Level {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	now := v.now()
+	if now.Before(v.next) {
+		return slog.LevelDebug
+	}
+	v.next = now.Add(breath)
+	return slog.LevelWarn
+}
+
+func (v *voice) say(level slog.Level, args []any) {
 	v.log.Log(context.Background(), level, "asynq", "text", fmt.Sprint(args...))
 }

@@ -121,6 +121,48 @@ func TestRingsFailWhileRedisIsAwayAndWorkWhenItIsBack(t *testing.T) {
 	}
 }
 
+func TestAnOutageIsNotToldSeveralTimesASecond(t *testing.T) {
+	t.Parallel()
+	server := miniredis.NewMiniRedis()
+	if err := server.StartAddr("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	said := make(lines, 1000)
+	noon := time.Now()
+	q, err := asynqueue.Open(t.Context(), "redis://"+server.Addr(), asynqueue.Config{
+		Logger: slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: func() time.Time { return noon },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	answered := make(chan error)
+	go func() { answered <- q.Answer(ctx, 1, time.Second, nil) }()
+	server.Close()
+	warnings := 0
+	for errs := 0; errs < 3; {
+		if line := <-said; strings.Contains(line, "refused") {
+			errs++
+			if strings.Contains(line, "level=WARN") {
+				warnings++
+			}
+		}
+	}
+	cancel()
+	if err := <-answered; err != nil || warnings != 1 {
+		t.Errorf("%d warnings of one outage at one time, want 1 (%v)", warnings, err)
+	}
+}
+
+// lines is a log's writer that gives its lines.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	l <- string(p)
+	return len(p), nil
+}
+
 func TestAnswerEndsWhileRedisIsAway(t *testing.T) {
 	t.Parallel()
 	server := miniredis.NewMiniRedis()
