@@ -193,6 +193,9 @@ func (s *Service) bury(ctx context.Context, tx database.Tx, w work, reason strin
 		ON CONFLICT (track) DO UPDATE SET step = excluded.step, reason = excluded.reason,
 		attempt = excluded.attempt, died = excluded.died`,
 		string(w.track), string(w.step), reason, w.attempt, database.Millis(s.c.Now()))
+	if err == nil && w.step != melodyud.StepCollect {
+		err = s.set(ctx, tx, w.track, `stage = ?, percent = 0`, string(melodyud.StageQueued)) // nobody works on it
+	}
 	if err != nil {
 		return err
 	}

@@ -121,7 +121,7 @@ func TestFailuresWaitLongerEachTimeAndEndAsADeadLetter(t *testing.T) { // B7
 	if len(dead) != 1 || dead[0].Track != track.ID || dead[0].Reason != "the last straw \uFFFD" || dead[0].Attempt != 5 || dead[0].Owner != nora.User {
 		t.Errorf("dead %+v", dead)
 	}
-	if got := w.track(track.ID); got.State != melodyud.StateReceived || got.Refusal != nil {
+	if got := w.track(track.ID); got.State != melodyud.StateReceived || got.Refusal != nil || got.Progress.Stage != melodyud.StageQueued {
 		t.Errorf("the creator sees %+v", got)
 	}
 }
@@ -131,7 +131,9 @@ func TestDyingWithoutAWordCountsAndThePoisonIsBuriedAfterFive(t *testing.T) { //
 	w := newWorld(t)
 	track := w.receive(nora)
 	for range 5 {
-		w.claim(track.ID, melodyud.StepRender)
+		c := w.claim(track.ID, melodyud.StepRender)
+		_, err := w.Renew(t.Context(), c, melodyud.Progress{Stage: melodyud.StageRendering, Percent: 40})
+		w.must(err)
 		w.clock.pass(time.Minute)
 	}
 	_, err := w.Claim(t.Context(), track.ID, melodyud.StepRender, "sixth")
@@ -140,6 +142,9 @@ func TestDyingWithoutAWordCountsAndThePoisonIsBuriedAfterFive(t *testing.T) { //
 	w.must(err)
 	if len(dead) != 1 || !strings.Contains(dead[0].Reason, "died") {
 		t.Errorf("dead %+v", dead)
+	}
+	if p := w.track(track.ID).Progress; p.Stage != melodyud.StageQueued || p.Percent != 0 {
+		t.Errorf("nobody works on it, but the creator sees %+v", p)
 	}
 }
 
