@@ -42,6 +42,7 @@ test.skipIf(!target)("the pictures of the documentation", { timeout: quarter }, 
     await reached(page, 99);
     await page.locator("[data-quality^=FLAC]").waitFor();
     await page.mouse.move(5, 400);
+    await page.evaluate(() => scrollTo(0, 0));
     await page.waitForTimeout(settling);
     await page.screenshot({ path: join(out, "player.png") });
     await page.emulateMedia({ colorScheme: "dark" });
