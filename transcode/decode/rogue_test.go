@@ -57,6 +57,9 @@ func rogue(mode, arg string) {
 	case "heir":
 		must(decode.Enclose(arg))
 		say(word('R', `{"code":"audio.damaged","cause":"`+inherited()+`"}`))
+	case "caller":
+		must(decode.Enclose(arg))
+		say(word('R', `{"code":"audio.damaged","cause":"`+sockets()+`"}`))
 	case "killed":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "eater":
@@ -109,6 +112,19 @@ func escape(arg string) {
 	try("read the environment", err)
 	_, _ = io.WriteString(os.Stderr, strings.Join(worked, "; "))
 	_, _ = io.WriteString(os.Stdout, word('R', `{"code":"audio.damaged","cause":"`+strings.Join(worked, "; ")+`"}`))
+}
+
+// sockets lists the kinds of socket that can be had.
+func sockets() (list string) {
+	for name, kind := range map[string][2]int{
+		"tcp": {syscall.AF_INET, syscall.SOCK_STREAM}, "udp": {syscall.AF_INET6, syscall.SOCK_DGRAM},
+		"local": {syscall.AF_UNIX, syscall.SOCK_STREAM}, "netlink": {syscall.AF_NETLINK, syscall.SOCK_RAW},
+	} {
+		if _, err := syscall.Socket(kind[0], kind[1], 0); !errors.Is(err, syscall.EACCES) {
+			list += fmt.Sprint(name, ": ", err, " ")
+		}
+	}
+	return list
 }
 
 // inherited lists the descriptors that have outlived an exec.
@@ -194,6 +210,15 @@ func TestAChildHasNoDescriptorOfOurCallers(t *testing.T) {
 	refusal, ok := melodyud.AsRefusal(r.err)
 	if !ok || refusal.Code != "audio.damaged" || refusal.Cause != nil {
 		t.Errorf("the child still has: %v", r.err)
+	}
+}
+
+func TestAChildHasNoSocketOfAnyKind(t *testing.T) {
+	t.Parallel()
+	r := decodeAll(t, rogueConfig(t, "caller"), masterFile(t, []byte("x")))
+	refusal, ok := melodyud.AsRefusal(r.err)
+	if !ok || refusal.Code != "audio.damaged" || refusal.Cause != nil {
+		t.Errorf("the child can have: %v", r.err)
 	}
 }
 

@@ -109,10 +109,13 @@ func sandbox(j errand) error {
 			return fmt.Errorf("resource limit %d: %w", l.which, err)
 		}
 	}
-	return landlocked(j)
+	if err := landlocked(j); err != nil {
+		return err
+	}
+	return forbidCalls()
 }
 
-// landlocked denies the file system and the network, as far as this kernel can.
+// landlocked denies the file system and TCP, as far as this kernel can.
 // A converter needs its own program, its libraries, and to open the master anew,
 // because it cannot seek in a descriptor it was given.
 func landlocked(j errand) error {
