@@ -77,7 +77,7 @@ var arrows = map[string][]string{
 	"internal/eventlog/eventlogtest":       {"internal/eventlog"},
 	"internal/objectstore/objectstoretest": {"internal/objectstore"},
 	"internal/queue/queuetest":             {"internal/queue"},
-	"packager/packagertest":                {"internal/media", "packager"},
+	"packager/packagertest":                {"internal/media", "packager", "packager/dash", "packager/hls"},
 	"transcode/pcm/pcmtest":                {"transcode/pcm"},
 }
 

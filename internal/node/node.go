@@ -86,6 +86,7 @@ func (n *Node) build(ctx context.Context) error {
 	}
 	n.router, err = api.NewRouter(api.Config{
 		Version: Version(), Auth: keys, Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
+		ContentSecurityPolicy: pagePolicy(n.config.EdgeURL),
 	})
 	if err != nil {
 		return err
@@ -217,6 +218,15 @@ func (n *Node) buildFold(context.Context, *accounts.Service) error {
 	}
 	n.runs("relay", folding, r.Run)
 	return nil
+}
+
+// pagePolicy lets the page play from an edge on another origin.
+func pagePolicy(edge string) string {
+	if edge == "" {
+		return api.DefaultPolicy
+	}
+	return strings.Replace(api.DefaultPolicy, "media-src 'self'",
+		"connect-src 'self' "+edge+"; media-src 'self' "+edge, 1)
 }
 
 func (n *Node) runs(name string, p phase, run func(context.Context) error) {

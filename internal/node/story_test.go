@@ -167,6 +167,10 @@ func cluster(t *testing.T, db, objects, queue string) {
 	}
 	p := as(t, api, data)
 	tell(t, p, p)
+	policy := p.ask("GET", "/", nil).header.Get("Content-Security-Policy")
+	if !strings.Contains(policy, "connect-src 'self' "+edge) || !strings.Contains(policy, "media-src 'self' "+edge) {
+		t.Errorf("the page may not play from the edge: %s", policy)
+	}
 	if a := p.ask("GET", edge+"/v1/tracks", nil); a.status != http.StatusNotFound {
 		t.Errorf("the edge answers the API: %d", a.status)
 	}
