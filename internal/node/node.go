@@ -86,7 +86,6 @@ func (n *Node) build(ctx context.Context) error {
 	}
 	n.router, err = api.NewRouter(api.Config{
 		Version: Version(), Auth: keys, Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
-		ContentSecurityPolicy: pagePolicy(n.config.EdgeURL),
 	})
 	if err != nil {
 		return err
@@ -218,15 +217,6 @@ func (n *Node) buildFold(context.Context, *accounts.Service) error {
 	}
 	n.runs("relay", folding, r.Run)
 	return nil
-}
-
-// pagePolicy lets the page play from an edge on another origin.
-func pagePolicy(edge string) string {
-	if edge == "" {
-		return api.DefaultPolicy
-	}
-	return strings.Replace(api.DefaultPolicy, "media-src 'self'",
-		"connect-src 'self' "+edge+"; media-src 'self' "+edge, 1)
 }
 
 func (n *Node) runs(name string, p phase, run func(context.Context) error) {
