@@ -118,7 +118,7 @@ func escape(arg string) {
 func sockets() (list string) {
 	for name, kind := range map[string][2]int{
 		"tcp": {syscall.AF_INET, syscall.SOCK_STREAM}, "udp": {syscall.AF_INET6, syscall.SOCK_DGRAM},
-		"local": {syscall.AF_UNIX, syscall.SOCK_STREAM}, "netlink": {syscall.AF_NETLINK, syscall.SOCK_RAW},
+		"local": {syscall.AF_UNIX, syscall.SOCK_STREAM},
 	} {
 		if _, err := syscall.Socket(kind[0], kind[1], 0); !errors.Is(err, syscall.EACCES) {
 			list += fmt.Sprint(name, ": ", err, " ")
