@@ -62,6 +62,9 @@ const (
 	StageStoring    Stage = "storing"
 	StagePublishing Stage = "publishing"
 	StageDone       Stage = "done"
+	// StageHeld is outside that order: we failed at every attempt, and the track
+	// waits for an operator.
+	StageHeld Stage = "held"
 )
 
 // Progress says how far the pipeline has come with a track.

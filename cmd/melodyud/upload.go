@@ -128,6 +128,8 @@ func wait(ctx context.Context, up *upload, s std, r uploaded) (uploaded, error) 
 			return r, nil
 		case t.State != "received":
 			return r, fmt.Errorf("track %s was %s meanwhile", r.Track, t.State)
+		case t.Progress.Stage == "held":
+			return r, fmt.Errorf("the server could not process track %s; it is not your file, and its operators were told", r.Track)
 		case t.Progress.Stage != stage:
 			stage = t.Progress.Stage
 			fmt.Fprintf(s.err, "%s: %s\n", filepath.Base(r.File), stage)

@@ -194,7 +194,7 @@ func (s *Service) bury(ctx context.Context, tx database.Tx, w work, reason strin
 		attempt = excluded.attempt, died = excluded.died`,
 		string(w.track), string(w.step), reason, w.attempt, database.Millis(s.c.Now()))
 	if err == nil && w.step != melodyud.StepCollect {
-		err = s.set(ctx, tx, w.track, `stage = ?, percent = 0`, string(melodyud.StageQueued)) // nobody works on it
+		err = s.set(ctx, tx, w.track, `stage = ?, percent = 0`, string(melodyud.StageHeld))
 	}
 	if err != nil {
 		return err

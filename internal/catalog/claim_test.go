@@ -121,7 +121,7 @@ func TestFailuresWaitLongerEachTimeAndEndAsADeadLetter(t *testing.T) { // B7
 	if len(dead) != 1 || dead[0].Track != track.ID || dead[0].Reason != "the last straw \uFFFD" || dead[0].Attempt != 5 || dead[0].Owner != nora.User {
 		t.Errorf("dead %+v", dead)
 	}
-	if got := w.track(track.ID); got.State != melodyud.StateReceived || got.Refusal != nil || got.Progress.Stage != melodyud.StageQueued {
+	if got := w.track(track.ID); got.State != melodyud.StateReceived || got.Refusal != nil || got.Progress.Stage != melodyud.StageHeld {
 		t.Errorf("the creator sees %+v", got)
 	}
 }
@@ -143,7 +143,7 @@ func TestDyingWithoutAWordCountsAndThePoisonIsBuriedAfterFive(t *testing.T) { //
 	if len(dead) != 1 || !strings.Contains(dead[0].Reason, "died") {
 		t.Errorf("dead %+v", dead)
 	}
-	if p := w.track(track.ID).Progress; p.Stage != melodyud.StageQueued || p.Percent != 0 {
+	if p := w.track(track.ID).Progress; p.Stage != melodyud.StageHeld || p.Percent != 0 {
 		t.Errorf("nobody works on it, but the creator sees %+v", p)
 	}
 }
@@ -269,6 +269,9 @@ func TestRetryRevivesADeadLetterWithAllItsAttempts(t *testing.T) {
 	w.wants(melodyud.ErrConflict, w.Retry(t.Context(), track.ID)) // a worker is at it
 	w.must(w.Fail(t.Context(), old, errors.New("broken")))
 	w.must(w.Retry(t.Context(), track.ID))
+	if stage := w.track(track.ID).Progress.Stage; stage != melodyud.StageQueued {
+		t.Errorf("after the retry it is %s", stage)
+	}
 	if dead, _ := w.Dead(t.Context(), 10); len(dead) != 0 {
 		t.Errorf("dead %+v", dead)
 	}

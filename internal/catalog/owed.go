@@ -121,5 +121,10 @@ func (s *Service) revive(ctx context.Context, tx database.Tx, id melodyud.TrackI
 	if err != nil {
 		return "", err
 	}
+	if w.step != melodyud.StepCollect {
+		if err := s.set(ctx, tx, id, `stage = ?, percent = 0`, string(melodyud.StageQueued)); err != nil {
+			return "", err
+		}
+	}
 	return w.step, owe(ctx, tx, id, w.step, now, now)
 }

@@ -28,7 +28,7 @@ type (
 		Size   int64  `json:"size" doc:"Bytes." example:"31457280"`
 	}
 	progress struct {
-		Stage   melodyud.Stage `json:"stage" enum:"queued,validating,rendering,storing,publishing,done"`
+		Stage   melodyud.Stage `json:"stage" enum:"queued,validating,rendering,storing,publishing,done,held" doc:"held: we failed at every attempt; an operator has to look."`
 		Percent int            `json:"percent" doc:"Of this stage." minimum:"0" maximum:"100"`
 		Attempt int            `json:"attempt" doc:"1 for the first try; 0 before it."`
 	}

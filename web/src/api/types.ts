@@ -2,7 +2,7 @@
 
 export type TrackState = "received" | "published" | "refused" | "withdrawn";
 
-export type Stage = "queued" | "validating" | "rendering" | "storing" | "publishing" | "done";
+export type Stage = "queued" | "validating" | "rendering" | "storing" | "publishing" | "done" | "held";
 
 export interface Progress {
   stage: Stage;

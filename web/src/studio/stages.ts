@@ -13,7 +13,7 @@ export interface Way {
   words: string;
 }
 
-const stepOf: Record<Stage, number> = { queued: 1, validating: 1, rendering: 2, storing: 3, publishing: 4, done: 5 };
+const stepOf: Record<Stage, number> = { queued: 1, validating: 1, rendering: 2, storing: 3, publishing: 4, done: 5, held: 1 };
 
 const wordsOf: Record<Stage, string> = {
   queued: "Waiting its turn",
@@ -22,13 +22,14 @@ const wordsOf: Record<Stage, string> = {
   storing: "Storing",
   publishing: "Publishing",
   done: "Published",
+  held: "We could not process it. It is not your file: our operators have been told and will try again.",
 };
 
 export function wayOfTrack(t: Track): Way {
   if (t.state === "published") return { step: 5, fraction: 1, words: wordsOf.done };
   const { stage, percent, attempt } = t.progress ?? { stage: "queued" as Stage, percent: 0, attempt: 1 };
-  const waiting = stage === "queued";
-  const again = attempt > 1 ? `, attempt ${attempt}` : "";
+  const waiting = stage === "queued" || stage === "held";
+  const again = attempt > 1 && stage !== "held" ? `, attempt ${attempt}` : "";
   const share = !waiting && percent > 0 ? ` ${Math.round(percent)} %` : "";
   return { step: stepOf[stage] ?? 1, fraction: waiting ? undefined : percent / 100, words: `${wordsOf[stage] ?? "Working"}${share}${again}` };
 }

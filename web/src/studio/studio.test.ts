@@ -13,6 +13,7 @@ test("each stage of the pipeline moves a track one step on", () => {
   expect(["queued", "validating", "rendering", "storing", "publishing", "done"].map((s) => at(s).step)).toEqual([1, 1, 2, 3, 4, 5]);
   expect(at("rendering", 42)).toEqual({ step: 2, fraction: 0.42, words: "Encoding every quality 42 %" });
   expect(at("queued").fraction).toBeUndefined();
+  expect(at("held")).toEqual({ step: 1, fraction: undefined, words: expect.stringContaining("operators") });
   expect(at("a-stage-of-tomorrow").words).toBe("Working");
 });
 
