@@ -30,7 +30,7 @@ func (e *Engine) Render(ctx context.Context, f *os.File, job Job) (Report, error
 	if err != nil {
 		return Report{}, errors.Join(err, group.Wait())
 	}
-	r := &render{engine: e, job: job, src: src, file: f, group: group, declared: src.Facts().Samples}
+	r := &render{engine: e, job: job, src: src, group: group, declared: src.Facts().Samples}
 	err = r.run(ctx)
 	if closing := src.Close(); err == nil {
 		err = closing
@@ -46,7 +46,6 @@ type render struct {
 	engine   *Engine
 	job      Job
 	src      source
-	file     *os.File
 	group    *errgroup.Group
 	grid     media.Grid
 	declared int64 // samples that the headers promise; -1 unknown
@@ -279,20 +278,10 @@ func (r *render) read(ctx context.Context, sound *fan) error {
 	return nil
 }
 
-// tell reports progress: by samples when their number is known, else by how far
-// into the file the decoder has read.
+// tell reports progress, if the number of samples is known beforehand.
 func (r *render) tell() {
-	if r.job.Progress == nil {
-		return
-	}
-	if r.declared > 0 {
+	if r.job.Progress != nil && r.declared > 0 {
 		r.job.Progress(min(1, float64(r.samples)/float64(r.declared)))
-		return
-	}
-	at, err := r.file.Seek(0, io.SeekCurrent) // the child shares our offset
-	info, err2 := r.file.Stat()
-	if err == nil && err2 == nil && info.Size() > 0 {
-		r.job.Progress(min(1, float64(at)/float64(info.Size())))
 	}
 }
 

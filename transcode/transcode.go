@@ -156,7 +156,8 @@ type Job struct {
 	// goroutine of its own.
 	Open func(media.Stream) (media.Sink, error)
 	// Progress hears now and then, from one goroutine, how much of the work is
-	// done: 0 to 1. May be nil.
+	// done: 0 to 1. It hears nothing of files that do not say how long they are.
+	// May be nil.
 	Progress func(fraction float64)
 }
 
