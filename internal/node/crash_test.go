@@ -171,7 +171,7 @@ func TestAnotherWorkerFinishesTheSameBytesWhenOneIsKilled(t *testing.T) { // fau
 	shared := t.TempDir()
 	c := node.Config{
 		DB: "sqlite:" + filepath.Join(shared, "rows.db"), Objects: "dir:" + filepath.Join(shared, "objects"),
-		Queue: realtest.Redis(t), Addr: "127.0.0.1:0", Lease: 6 * time.Second,
+		Queue: realtest.Redis(t), Addr: "127.0.0.1:0", // and the lease as it comes: 45 s
 	}
 	with := func(roles ...node.Role) node.Config {
 		c := c
@@ -186,10 +186,12 @@ func TestAnotherWorkerFinishesTheSameBytesWhenOneIsKilled(t *testing.T) { // fau
 	if !victim.killed() {
 		t.Fatal("the worker was not killed in mid-render")
 	}
+	died := time.Now()
 	spawn(t, with(node.RoleWork), "")
 	if track := p.await(id); track.State != "published" {
 		t.Fatalf("%+v", track)
 	}
+	t.Logf("published %.0f s after the kill", time.Since(died).Seconds())
 	p.hears(id)
 	sameAsUndisturbed(t, filepath.Join(shared, "objects"), file)
 }
