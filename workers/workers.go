@@ -57,8 +57,14 @@ type backlog interface {
 	Retry(ctx context.Context, id melodyud.TrackID) error
 }
 
-// catalog is the four of them, as one service has them.
+// lives are the processes that worked in one place, one after the other.
+type lives interface {
+	Lapse(ctx context.Context, place string) (int64, error)
+}
+
+// catalog is all of them, as one service has them.
 type catalog interface {
+	lives
 	claims
 	results
 	leftovers
@@ -76,6 +82,11 @@ type Config struct {
 	Scratch string          // directory for work in progress, made when absent; default melodyud-work in os.TempDir
 	// Concurrency is how many tracks are worked on at once; default half the CPUs, at least 1.
 	Concurrency int
+
+	// Place names where this process works alone: the leases of whoever worked there
+	// before are given up when Run starts, so that a restart need not wait for their
+	// end. Default: no such place.
+	Place string
 
 	Heartbeat time.Duration // a lease is renewed this often; default 15 s
 	Pulse     time.Duration // progress is written at most this often; default 1 s
@@ -107,10 +118,13 @@ func New(c Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register workers metrics: %w", err)
 	}
+	if c.Place == "" {
+		c.Place = rand.Text()
+	}
 	host, _ := os.Hostname() // only makes the holder's name easier to read
 	return &Service{
 		c: c, metrics: m, slots: make(chan struct{}, c.Concurrency),
-		holder: fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8]),
+		holder: fmt.Sprintf("%s/%s-%d", c.Place, host, os.Getpid()),
 	}, nil
 }
 
@@ -166,6 +180,11 @@ func (s *Service) Run(ctx context.Context) error {
 		return fmt.Errorf("open scratch directory: %w", err)
 	}
 	defer scratch.close()
+	if n, err := s.c.Catalog.Lapse(ctx, s.c.Place); err != nil {
+		s.c.Logger.WarnContext(ctx, "leases of an earlier life stay", "error", err) // until they end by themselves
+	} else if n > 0 {
+		s.c.Logger.InfoContext(ctx, "work of an earlier life taken up", "tracks", n)
+	}
 	worker := &worker{Service: s, scratch: scratch}
 	var wg sync.WaitGroup
 	wg.Go(func() { worker.sweep(ctx) })

@@ -208,6 +208,19 @@ func (s *Service) settled(ctx context.Context, tx database.Tx, id melodyud.Track
 	return err
 }
 
+// Lapse ends the leases of all holders whose names begin with place and a slash:
+// their process is known to be dead. It returns how many there were; the work is
+// due at once, the attempts stay counted.
+func (s *Service) Lapse(ctx context.Context, place string) (int64, error) {
+	prefix := place + "/"
+	n, err := s.c.Database.Exec(ctx, `UPDATE claims SET holder = '', fence = 0, expires = 0
+		WHERE substr(holder, 1, ?) = ?`, len(prefix), prefix)
+	if err != nil {
+		return 0, fmt.Errorf("end the leases of %s: %w", place, err)
+	}
+	return n, nil
+}
+
 // Refuse ends a claim for good because of what the creator sent, and tells it as
 // TrackRefused. The row and its reason stay, the objects are owed to the
 // collector. A lease that was lost is ErrConflict.

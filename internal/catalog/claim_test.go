@@ -376,3 +376,26 @@ func TestAnUploadOfBytesBeingCollectedWaitsAndLosesNothing(t *testing.T) {
 	_, err = w.Receive(ctx, r)
 	w.must(err)
 }
+
+func TestARestartTakesUpTheWorkOfItsEarlierLifeAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	mine, theirs := w.receive(nora), w.receive(nora)
+	old, err := w.Claim(t.Context(), mine.ID, melodyud.StepRender, "here/one")
+	w.must(err)
+	_, err = w.Claim(t.Context(), theirs.ID, melodyud.StepRender, "hereafter/one")
+	w.must(err)
+	if n, err := w.Lapse(t.Context(), "here"); n != 1 || err != nil {
+		t.Fatalf("%d leases ended, %v", n, err)
+	}
+	if due := w.due(); len(due) != 1 || due[0].Track != mine.ID {
+		t.Errorf("due %+v", due)
+	}
+	again, err := w.Claim(t.Context(), mine.ID, melodyud.StepRender, "here/two")
+	w.must(err)
+	if again.Attempt != 2 {
+		t.Errorf("attempt %d", again.Attempt)
+	}
+	_, err = w.Renew(t.Context(), old, melodyud.Progress{Stage: melodyud.StageRendering})
+	w.wants(melodyud.ErrConflict, err) // a zombie stays fenced off
+}

@@ -106,7 +106,7 @@ func TestAProcessKilledAtAnyPointLosesNothing(t *testing.T) { // faults.md secti
 // surviveKill uploads a file to a server that dies at point and comes back.
 func surviveKill(t *testing.T, point string, file []byte) {
 	data := t.TempDir()
-	c := node.Config{Data: data, Addr: freeAddr(t), Lease: 6 * time.Second}
+	c := node.Config{Data: data, Addr: freeAddr(t)}
 	first := spawn(t, c, point+":kill:1")
 	p := as(t, first.base, data)
 	died := make(chan bool, 1)

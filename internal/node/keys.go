@@ -105,11 +105,26 @@ func localKey(ctx context.Context, c Config, a *accounts.Service) (secret string
 	return secret, false, nil
 }
 
+// nodeID is the name of this data directory, made once: its lock says that nobody
+// else works under that name.
+func nodeID(c Config) (string, error) {
+	path := c.path("node.id")
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		id := rand.Text()
+		return id, writeSecret(path, id)
+	}
+	if err != nil {
+		return "", fmt.Errorf("node id: %w", err)
+	}
+	return strings.TrimSpace(string(raw)), nil
+}
+
 // writeSecret puts a secret into a file that only we can read, durably.
 func writeSecret(path, secret string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".key-*")
 	if err != nil {
-		return fmt.Errorf("local key: %w", err)
+		return fmt.Errorf("write %s: %w", path, err)
 	}
 	defer os.Remove(f.Name())
 	_, err = fmt.Fprintln(f, secret)
@@ -117,7 +132,7 @@ func writeSecret(path, secret string) error {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		return fmt.Errorf("local key: %w", err)
+		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
 }

@@ -188,9 +188,13 @@ func (n *Node) newWorkers(tracks *catalog.Service) (*workers.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	place, err := nodeID(n.config)
+	if err != nil {
+		return nil, err
+	}
 	return workers.New(workers.Config{
 		Catalog: tracks, Queue: n.backends.queue, Store: n.backends.store, Engine: engine,
-		Ladder: n.config.Ladder, Scratch: n.config.path("scratch"), Concurrency: n.config.Concurrency,
+		Ladder: n.config.Ladder, Place: place, Scratch: n.config.path("scratch"), Concurrency: n.config.Concurrency,
 		Heartbeat: n.config.Lease / 3, Drain: n.config.Drain - n.config.requestDrain(), Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
 	})
 }
