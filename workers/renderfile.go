@@ -112,7 +112,7 @@ func writeExtras(dir string, r transcode.Report) (hasCover bool, err error) {
 		files[name], hasCover = r.Cover.Data, true
 	}
 	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
 			return false, fmt.Errorf("write %s: %w", name, err)
 		}
 	}
