@@ -32,7 +32,7 @@ type person struct {
 // as reads the local key that a server made in its data directory.
 func as(t *testing.T, base, data string) *person {
 	t.Helper()
-	p := &person{t: t, base: base, patience: 90 * time.Second}
+	p := &person{t: t, base: base, patience: 4 * time.Minute}
 	p.eventually("the local key", func() bool {
 		raw, err := os.ReadFile(filepath.Join(data, "local.key"))
 		p.key = strings.TrimSpace(string(raw))

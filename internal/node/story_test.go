@@ -41,6 +41,7 @@ func startUntil(t *testing.T, c node.Config) (base string, stop func()) {
 	if c.Data == "" {
 		c.Data = t.TempDir()
 	}
+	c.Encoder = quick
 	n, err := node.Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -334,9 +335,9 @@ func TestHealthSaysWhatAProcessCanDo(t *testing.T) {
 func TestStopFinishesTheWorkInHand(t *testing.T) { // faults B13
 	t.Parallel()
 	data := t.TempDir()
-	base, stop := startUntil(t, node.Config{Data: data, Drain: time.Minute})
+	base, stop := startUntil(t, node.Config{Data: data, Drain: 5 * time.Minute})
 	p := as(t, base, data)
-	id := p.upload("song.wav", song(t, 20, 4))
+	id := p.upload("song.wav", song(t, 8, 4))
 	p.eventually("the render to begin", func() bool {
 		a, err := p.once("GET", "/v1/tracks/"+id, nil)
 		return err == nil && (bytes.Contains(a.body, []byte(`"rendering"`)) || bytes.Contains(a.body, []byte(`"published"`)))
