@@ -120,7 +120,9 @@ test("hi-fi plays lossless and goes back, where the music was", async () => {
 });
 
 test("the next track follows by itself", async () => {
-  await page.locator(".song-button").first().click();
+  const was = (await page.locator(".dock-title").textContent()) ?? "";
+  await page.locator(".song-button", { hasNotText: was }).first().click(); // the one that plays would pause
+  await page.waitForFunction((title) => document.querySelector(".dock-title")?.textContent !== title, was);
   await reached(page, 0.2);
   const before = await page.locator(".dock-title").textContent();
   await page.getByRole("slider", { name: "Position" }).press("End");
