@@ -52,7 +52,7 @@ race: ## the same under the race detector
 
 integration: TEST := go test -parallel 4 -timeout 20m
 integration: .cache/minio ## the same again, on real Redis, PostgreSQL and MinIO and with outside clients; nothing is skipped
-	@deploy/need redis-server:redis-server initdb:postgresql ffmpeg:ffmpeg flac:flac mpv:mpv node:nodejs npm:npm
+	@deploy/need redis-server:redis-server initdb:postgresql ffmpeg:ffmpeg flac:flac mpv:mpv cvlc:vlc-bin+vlc-plugin-base node:nodejs npm:npm
 	MELODYUD_INTEGRATION=1 MELODYUD_OUTSIDE=1 MELODYUD_MINIO=$(CURDIR)/.cache/minio $(TEST) -race -count=1 $(PACKAGES)
 
 .cache/minio:
@@ -64,8 +64,8 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 	@set -e; for p in $(PACKAGES); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$p; done; done
 
-e2e: build ## upload and play in a real browser and in real players
-	@deploy/need chromium:chromium ffmpeg:ffmpeg mpv:mpv cvlc:vlc-bin
+e2e: build ## upload and play in a real browser
+	@deploy/need chromium:chromium node:nodejs npm:npm
 	cd web && npm run e2e
 
 bench: build ## speed, as ratios against ffmpeg in the same run

@@ -160,6 +160,7 @@ func TestUploadWaitsForAPublishedTrackThatPlays(t *testing.T) {
 	for _, flags := range [][]string{{}, {"--hifi"}, {"--dash"}} {
 		address := strings.TrimSpace(p.must(append([]string{"play-url", up.Track}, flags...)...))
 		plays(t, address)
+		playsInVLC(t, address)
 	}
 	for _, args := range [][]string{{"health"}, {"queue", "ls"}, {"queue", "dead"}, {"version"}} {
 		if out := p.must(args...); strings.TrimSpace(out) == "" {
@@ -172,22 +173,62 @@ func TestUploadWaitsForAPublishedTrackThatPlays(t *testing.T) {
 // the stream. That the device of a busy machine ran dry says nothing of it.
 func plays(t *testing.T, address string) {
 	t.Helper()
-	for _, player := range [][]string{
-		{"ffmpeg", "-nostdin", "-v", "warning", "-i", address, "-f", "null", "-"},
-		{"mpv", "--no-config", "--no-video", "--ao=null", "--untimed", "--msg-level=all=warn,ao=error", address},
+	for _, player := range []*exec.Cmd{
+		exec.Command("ffmpeg", "-nostdin", "-v", "warning", "-i", address, "-f", "null", "-"),
+		exec.Command("mpv", "--no-config", "--no-video", "--ao=null", "--untimed", "--msg-level=all=warn,ao=error", address),
 	} {
-		path, err := exec.LookPath(player[0])
-		if err != nil {
-			if os.Getenv("CI") != "" {
-				t.Errorf("%s is not installed", player[0])
-			}
-			t.Logf("%s is not installed: not tried", player[0])
+		if !installed(t, player) {
 			continue
 		}
-		out, err := exec.Command(path, player[1:]...).CombinedOutput()
+		out, err := player.CombinedOutput()
 		if err != nil || len(bytes.TrimSpace(out)) > 0 {
-			t.Errorf("%s on %s: %v\n%s", player[0], filepath.Base(address), err, out)
+			t.Errorf("%s on %s: %v\n%s", player.Args[0], filepath.Base(address), err, out)
 		}
+	}
+}
+
+func installed(t *testing.T, player *exec.Cmd) bool {
+	t.Helper()
+	if player.Err == nil {
+		return true
+	}
+	if os.Getenv("CI") != "" {
+		t.Errorf("%s is not installed", player.Args[0])
+	}
+	t.Logf("%s is not installed: not tried", player.Args[0])
+	return false
+}
+
+// playsInVLC lets VLC play an address to its end. It refuses to be root, and what
+// it says of desktops that are not there is not about the stream.
+func playsInVLC(t *testing.T, address string) {
+	t.Helper()
+	const nobody = 65534
+	home, err := os.MkdirTemp("", "vlc-home-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(home)
+	vlc := exec.Command("cvlc", "--intf", "dummy", "--no-video", "--aout", "adummy", "--play-and-exit", address, "vlc://quit")
+	if !installed(t, vlc) {
+		return
+	}
+	if os.Getuid() == 0 {
+		vlc.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		if err := os.Chown(home, nobody, nobody); err != nil {
+			t.Fatal(err)
+		}
+	}
+	vlc.Env = append(os.Environ(), "HOME="+home)
+	out, err := vlc.CombinedOutput()
+	for line := range strings.Lines(string(out)) {
+		about := strings.ToLower(line)
+		if !strings.Contains(about, "interface") && (strings.Contains(about, "error") || strings.Contains(about, "warning")) {
+			t.Errorf("VLC on %s: %s", filepath.Base(address), line)
+		}
+	}
+	if err != nil || !strings.Contains(string(out), "end of playlist") {
+		t.Errorf("VLC on %s: %v\n%s", filepath.Base(address), err, out)
 	}
 }
 
