@@ -149,6 +149,9 @@ func corpus(t testing.TB, name string) *os.File {
 }
 
 func TestRenderOfRealFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long; left out by -short")
+	}
 	t.Parallel()
 	for _, name := range []string{"music/08-ufoai-david01.wav", "music/03-wesnoth-elvish-theme.flac", "music/06-hyperrogue-mirror.ogg"} {
 		t.Run(name, func(t *testing.T) {
@@ -517,6 +520,9 @@ func (void) WritePacket(media.Packet) error { return nil }
 func (void) Finish(media.Ending) error      { return nil }
 
 func TestMemoryDoesNotGrowWithTheTrack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long; left out by -short")
+	}
 	// What grows with time (20 energies a second, the waveform) must stay below a
 	// few MiB; the samples themselves would be 90.
 	peakOf := func(ladder melodyud.Ladder, seconds int64) uint64 {

@@ -193,6 +193,9 @@ func checkDecodes(t failer, file []byte, want [][]int32, s media.Stream) {
 }
 
 func TestFLACDecodesWithFFmpeg(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long; left out by -short")
+	}
 	t.Parallel()
 	ffmpeg, err := exec.LookPath("ffmpeg")
 	if err != nil {
