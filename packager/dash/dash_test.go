@@ -2,9 +2,6 @@ package dash_test
 
 import (
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,29 +12,8 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/packager/dash"
+	"github.com/melodyud/melodyud/packager/packagertest"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
-}
 
 // manifest is of a 96 kHz track: AAC at 48 kHz, FLAC at 96 kHz.
 func manifest() *melodyud.Manifest {
@@ -72,7 +48,7 @@ func TestMPDsReadAsTheyAlwaysDid(t *testing.T) { // DASH-1..5
 		"all.mpd": dash.MPD, "standard.mpd": dash.Standard, "ondemand.mpd": dash.OnDemand,
 	} {
 		b, err := f(m)
-		golden(t, name, print(t, b, err))
+		packagertest.Golden(t, name, print(t, b, err))
 	}
 }
 

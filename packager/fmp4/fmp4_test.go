@@ -2,10 +2,7 @@ package fmp4_test
 
 import (
 	"bytes"
-	"flag"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,28 +14,6 @@ import (
 	"github.com/melodyud/melodyud/packager/fmp4"
 	"github.com/melodyud/melodyud/packager/packagertest"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(string(got), "\n")); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
-}
 
 // aac and flac are streams on the grid of a source rate.
 func aac(rate int) media.Stream {
@@ -125,7 +100,7 @@ func TestBoxesAreThoseOfTheStandardTables(t *testing.T) { // tables 2.1, 2.2, 2.
 		if err := fmp4.Dump(&text, bytes.NewReader(p.file())); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, name, text.Bytes())
+		packagertest.Golden(t, name, text.Bytes())
 	}
 }
 

@@ -2,9 +2,6 @@ package hls_test
 
 import (
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,29 +10,8 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/packager/hls"
+	"github.com/melodyud/melodyud/packager/packagertest"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
-}
 
 func rendition(name string, codec melodyud.Codec, codecs string, rate int) melodyud.Rendition {
 	return melodyud.Rendition{
@@ -77,13 +53,13 @@ func TestPlaylistsReadAsTheyAlwaysDid(t *testing.T) { // HLS-10..20, HLS-50..56
 		"hifi-byterange.m3u8":     {Style: hls.ByteRange, Flavour: hls.Hifi},
 	} {
 		b, err := hls.Multivariant(m, o)
-		golden(t, name, print(t, b, err))
+		packagertest.Golden(t, name, print(t, b, err))
 	}
 	for name, o := range map[string]hls.Options{
 		"media.m3u8": {}, "media-byterange.m3u8": {Style: hls.ByteRange},
 	} {
 		b, err := hls.Media(m, "flac", o)
-		golden(t, name, print(t, b, err))
+		packagertest.Golden(t, name, print(t, b, err))
 	}
 }
 
