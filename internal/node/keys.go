@@ -81,17 +81,8 @@ const LocalKeyFile = "local.key"
 // directory has no key that is good.
 func localKey(ctx context.Context, c Config, a *accounts.Service) (secret string, fresh bool, err error) {
 	path := c.path(LocalKeyFile)
-	raw, err := os.ReadFile(path)
-	switch {
-	case err == nil:
-		secret = strings.TrimSpace(string(raw))
-	case errors.Is(err, fs.ErrNotExist):
-		secret = accounts.NewSecret()
-		if err := writeSecret(path, secret); err != nil {
-			return "", false, err
-		}
-	default:
-		return "", false, fmt.Errorf("local key: %w", err)
+	if secret, err = kept(path, accounts.NewSecret); err != nil {
+		return "", false, err
 	}
 	fresh, err = a.EnsureLocal(ctx, secret)
 	if err != nil || fresh {
@@ -107,15 +98,17 @@ func localKey(ctx context.Context, c Config, a *accounts.Service) (secret string
 
 // nodeID is the name of this data directory, made once: its lock says that nobody
 // else works under that name.
-func nodeID(c Config) (string, error) {
-	path := c.path("node.id")
+func nodeID(c Config) (string, error) { return kept(c.path("node.id"), rand.Text) }
+
+// kept reads the one word in a file, which it makes when it is not there.
+func kept(path string, fresh func() string) (string, error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		id := rand.Text()
-		return id, writeSecret(path, id)
+		word := fresh()
+		return word, writeSecret(path, word)
 	}
 	if err != nil {
-		return "", fmt.Errorf("node id: %w", err)
+		return "", fmt.Errorf("read %s: %w", path, err)
 	}
 	return strings.TrimSpace(string(raw)), nil
 }
