@@ -118,7 +118,7 @@ func (e *Engine) useFFmpeg(name string) error {
 // must count one of them up, for objects never change under a name.
 const (
 	decoderVersion  = "decode1"
-	flacVersion     = "flac1"
+	flacVersion     = "flac2"
 	aacVersion      = "go-aac0.4.0"
 	analyserVersion = "features1"
 )

@@ -1,6 +1,10 @@
 package encode
 
-import "math/bits"
+import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
+)
 
 // bitWriter collects bits, most significant first.
 type bitWriter struct {
@@ -37,16 +41,32 @@ func (w *bitWriter) unary(q uint32) {
 
 // rice appends the Rice code of parameter k of each value.
 func (w *bitWriter) rice(values []int32, k uint) {
-	for _, v := range values {
+	w.buf = slices.Grow(w.buf, 4*len(values)+4)
+	buf, at := w.buf[:cap(w.buf)], len(w.buf)
+	acc, n := w.acc, w.n
+	for i, v := range values {
 		u := uint32(v<<1) ^ uint32(v>>31)
-		q := u >> k
-		if uint(q)+1+k <= 32 {
-			w.write(1<<k|uint64(u)&(1<<k-1), uint(q)+1+k)
-			continue
+		length := uint(u>>(k&31)) + 1 + k
+		if length > 32 {
+			w.buf, w.acc, w.n = buf[:at], acc, n
+			w.longRice(u, k)
+			w.rice(values[i+1:], k)
+			return
 		}
-		w.unary(q)
-		w.write(uint64(u)&(1<<k-1), k)
+		acc = acc<<(length&63) | uint64(u)&(1<<(k&31)-1) | 1<<(k&31)
+		if n += length; n >= 32 {
+			n -= 32
+			binary.BigEndian.PutUint32(buf[at:], uint32(acc>>(n&63)))
+			at += 4
+		}
 	}
+	w.buf, w.acc, w.n = buf[:at], acc, n
+}
+
+// longRice appends a Rice code of any length.
+func (w *bitWriter) longRice(u uint32, k uint) {
+	w.unary(u >> k)
+	w.write(uint64(u)&(1<<k-1), k)
 }
 
 // align fills the last byte with zeros.

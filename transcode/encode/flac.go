@@ -102,8 +102,8 @@ func (f *FLAC) writeFrame() error {
 	f.w.reset()
 	assignment, subframes := f.plan.make(f.pending, n)
 	f.header(assignment, n)
-	for _, s := range subframes {
-		s.write(&f.w)
+	for i := range subframes {
+		subframes[i].write(&f.w)
 	}
 	f.w.align()
 	f.w.buf = binary.BigEndian.AppendUint16(f.w.buf, crc.Checksum16(f.w.buf))
@@ -122,16 +122,33 @@ func (f *FLAC) digest(n int) {
 		f.raw = make([]byte, n*stride)
 	}
 	raw := f.raw[:n*stride]
-	for c, samples := range f.pending {
-		at := c * width
-		for _, v := range samples[:n] {
-			for k := range width {
-				raw[at+k] = byte(v >> (8 * k))
-			}
-			at += stride
+	if width == 2 && len(f.pending) == 2 {
+		interleave(raw, f.pending[0][:n], f.pending[1])
+	} else {
+		for c, samples := range f.pending {
+			scatter(raw[c*width:], samples[:n], width, stride)
 		}
 	}
 	_, _ = f.sum.Write(raw) // a hash never fails
+}
+
+// interleave is scatter for what nearly all music is: two channels of 16 bits.
+func interleave(raw []byte, left, right []int32) {
+	right = right[:len(left)]
+	for i, v := range left {
+		binary.LittleEndian.PutUint32(raw[4*i:], uint32(uint16(v))|uint32(right[i])<<16)
+	}
+}
+
+// scatter writes the low bytes of each value, stride bytes apart.
+func scatter(raw []byte, samples []int32, width, stride int) {
+	at := 0
+	for _, v := range samples {
+		for k := range width {
+			raw[at+k] = byte(v >> (8 * k))
+		}
+		at += stride
+	}
 }
 
 // header writes the frame header, RFC 9639 §9.1.

@@ -11,16 +11,14 @@ const (
 type framePlan struct {
 	depth     int
 	analysis  analysis
-	channels  []subframe
-	mid, side subframe
+	subframes []subframe
 	midBuf    []int32
 	sideBuf   []int32
-	chosen    []*subframe
 }
 
 func (p *framePlan) init(channels, depth, block int) {
 	p.depth = depth
-	p.channels = make([]subframe, channels)
+	p.subframes = make([]subframe, channels)
 	if channels == 2 {
 		p.midBuf, p.sideBuf = make([]int32, block), make([]int32, block)
 	}
@@ -28,41 +26,75 @@ func (p *framePlan) init(channels, depth, block int) {
 
 // make returns the channel assignment and the subframes of n samples. They
 // stay valid until the next call.
-func (p *framePlan) make(samples [][]int32, n int) (assignment uint64, chosen []*subframe) {
-	p.chosen = p.chosen[:0]
-	for c := range p.channels {
-		p.analysis.plan(&p.channels[c], samples[c][:n], p.depth)
-		p.chosen = append(p.chosen, &p.channels[c])
+func (p *framePlan) make(samples [][]int32, n int) (assignment uint64, planned []subframe) {
+	if len(samples) == 2 {
+		return p.stereo(samples[0][:n], samples[1][:n])
 	}
-	assignment = uint64(len(p.channels) - 1)
-	if len(p.channels) == 2 {
-		return p.stereo(assignment, samples, n)
+	for c := range p.subframes {
+		p.analysis.plan(&p.subframes[c], samples[c][:n], p.depth)
 	}
-	return assignment, p.chosen
+	return uint64(len(samples) - 1), p.subframes
 }
 
-// stereo takes the cheapest of left/right, left/side, side/right, mid/side.
-func (p *framePlan) stereo(assignment uint64, samples [][]int32, n int) (uint64, []*subframe) {
-	l, r := samples[0][:n], samples[1][:n]
-	m, s := p.midBuf[:n], p.sideBuf[:n]
-	for i, v := range l {
-		m[i], s[i] = (v+r[i])>>1, v-r[i]
+// stereo takes the likely cheapest of left/right, left/side, side/right and
+// mid/side, judged by what a simple predictor leaves: planning all four channels
+// would double the work for a thousandth of the size.
+func (p *framePlan) stereo(left, right []int32) (assignment uint64, planned []subframe) {
+	mid, side := p.midBuf[:len(left)], p.sideBuf[:len(left)]
+	costs := roughCosts(mid, side, left, right)
+	first, second := left, right
+	firstDepth, secondDepth := p.depth, p.depth
+	switch assignment = cheapest(costs); assignment {
+	case leftSide:
+		second, secondDepth = side, p.depth+1
+	case sideRight:
+		first, firstDepth = side, p.depth+1
+	case midSide:
+		first, second, secondDepth = mid, side, p.depth+1
 	}
-	left, right := &p.channels[0], &p.channels[1]
-	p.analysis.plan(&p.side, s, p.depth+1)
-	p.analysis.plan(&p.mid, m, p.depth)
-	best := left.bits + right.bits
-	consider := func(a uint64, x, y *subframe) {
-		if x.bits+y.bits < best {
-			best, assignment = x.bits+y.bits, a
-			p.chosen = append(p.chosen[:0], x, y)
+	p.analysis.plan(&p.subframes[0], first, firstDepth)
+	p.analysis.plan(&p.subframes[1], second, secondDepth)
+	return assignment, p.subframes
+}
+
+// channelCosts are estimates of the bits of each way to see two channels.
+type channelCosts struct{ left, right, mid, side float64 }
+
+func cheapest(c channelCosts) (assignment uint64) {
+	assignment, best := uint64(1), c.left+c.right
+	for _, try := range []struct {
+		assignment uint64
+		cost       float64
+	}{{leftSide, c.left + c.side}, {sideRight, c.side + c.right}, {midSide, c.mid + c.side}} {
+		if try.cost < best {
+			assignment, best = try.assignment, try.cost
 		}
 	}
-	consider(leftSide, left, &p.side)
-	consider(sideRight, &p.side, right)
-	consider(midSide, &p.mid, &p.side)
-	return assignment, p.chosen
+	return assignment
 }
+
+// roughCosts fills mid and side and looks at all four's second differences.
+func roughCosts(mid, side, left, right []int32) channelCosts {
+	right, mid, side = right[:len(left)], mid[:len(left)], side[:len(left)]
+	var l, r, m, s uint64
+	var l1, l2, r1, r2 int32 // the two samples before
+	for i, x := range left {
+		y := right[i]
+		dl, dr := x-2*l1+l2, y-2*r1+r2
+		l2, l1, r2, r1 = l1, x, r1, y
+		mid[i], side[i] = (x+y)>>1, x-y
+		l += uint64(magnitude(dl))
+		r += uint64(magnitude(dr))
+		m += uint64(magnitude((dl + dr) >> 1))
+		s += uint64(magnitude(dl - dr))
+	}
+	n := len(left)
+	return channelCosts{roughBits(l, n), roughBits(r, n), roughBits(m, n), roughBits(s, n)}
+}
+
+// roughBits is the information in n values whose magnitudes add up to sum, short
+// of a constant.
+func roughBits(sum uint64, n int) float64 { return max(0, log2(float64(sum)/float64(n))) }
 
 // Subframe types, RFC 9639 §9.2.1.
 const (

@@ -20,7 +20,9 @@ const (
 // between blocks.
 type analysis struct {
 	window   []float64
+	wide     []float64 // the samples
 	windowed []float64
+	sums     [predictChunk]float64
 	trial    subframe // the linear predictor's rival
 	autoc    [maxLinearOrder + 1]float64
 	levinson levinson
@@ -164,7 +166,7 @@ func (a *analysis) linear(s *subframe) {
 		return
 	}
 	t.residual = grow(t.residual, n)
-	if !predict(t.residual, s.samples, t.coeffs, t.shift) {
+	if !a.predict(t.residual, s.samples, t.coeffs, t.shift) {
 		return
 	}
 	size := 8 + order*int(s.depth+precision) + 9 + t.rice.plan(t.residual, order)
@@ -182,11 +184,12 @@ func (a *analysis) taper(samples []int32) {
 	n := len(samples)
 	if len(a.window) != n {
 		a.window = tukey(n)
-		a.windowed = make([]float64, n)
+		a.wide, a.windowed = make([]float64, n), make([]float64, n)
 	}
 	for i, v := range samples {
-		a.windowed[i] = float64(v) * a.window[i]
+		a.wide[i] = float64(v)
 	}
+	f64.Mul(a.windowed, a.wide, a.window)
 }
 
 func tukey(n int) []float64 {
@@ -195,7 +198,7 @@ func tukey(n int) []float64 {
 	for i := range w {
 		w[i] = 1
 		if d := min(i, n-1-i); d < edge {
-			w[i] = 0.5 - 0.5*math.Cos(math.Pi*(float64(d)+0.5)/float64(edge))
+			w[i] = math.Round((0.5-0.5*math.Cos(math.Pi*(float64(d)+0.5)/float64(edge)))*(1<<20)) / (1 << 20)
 		}
 	}
 	return w
@@ -214,17 +217,17 @@ func (l *levinson) solve(autoc []float64) int {
 	for i := range maxLinearOrder {
 		r := -autoc[i+1]
 		for j := range i {
-			r -= lpc[j] * autoc[i-j]
+			r -= float64(lpc[j] * autoc[i-j])
 		}
 		r /= err
 		lpc[i] = r
 		for j := range i / 2 {
-			lpc[j], lpc[i-1-j] = lpc[j]+r*lpc[i-1-j], lpc[i-1-j]+r*lpc[j]
+			lpc[j], lpc[i-1-j] = lpc[j]+float64(r*lpc[i-1-j]), lpc[i-1-j]+float64(r*lpc[j])
 		}
 		if i%2 == 1 {
-			lpc[i/2] += r * lpc[i/2]
+			lpc[i/2] += float64(r * lpc[i/2])
 		}
-		err *= 1 - r*r
+		err *= 1 - float64(r*r)
 		for j := range i + 1 {
 			l.coeffs[i][j] = -lpc[j]
 		}
@@ -236,6 +239,19 @@ func (l *levinson) solve(autoc []float64) int {
 	return maxLinearOrder
 }
 
+// log2 is the logarithm to base 2 of a positive number, to about 1e-6. The
+// conversions forbid fused operations: every machine must come to the same bytes.
+func log2(x float64) float64 {
+	m, e := math.Frexp(x)
+	if m < math.Sqrt2/2 {
+		m, e = 2*m, e-1
+	}
+	t := (m - 1) / (m + 1)
+	t2 := t * t
+	series := 1 + float64(t2*float64(1./3+float64(t2*(1./5))))
+	return float64(e) + float64(2/math.Ln2*float64(t*series))
+}
+
 // best estimates the size of every order, which costs overhead bits each, and
 // returns the smallest one's.
 func (l *levinson) best(orders, n, overhead int) int {
@@ -243,9 +259,9 @@ func (l *levinson) best(orders, n, overhead int) int {
 	for order := 1; order <= orders; order++ {
 		perSample := 0.0
 		if e := l.errors[order-1]; e > 0 {
-			perSample = max(0, 0.5*math.Log2(e*0.5/float64(n)))
+			perSample = max(0, 0.5*log2(e*0.5/float64(n)))
 		}
-		size := perSample*float64(n-order) + float64(order*overhead)
+		size := float64(perSample*float64(n-order)) + float64(order*overhead)
 		if size < least {
 			best, least = order, size
 		}
@@ -273,7 +289,7 @@ func (s *subframe) quantise(lpc []float64, precision uint) bool {
 	limit := float64(int(1) << (precision - 1))
 	carry := 0.0
 	for i, c := range lpc {
-		carry += c * float64(int(1)<<shift)
+		carry += float64(c * float64(int(1)<<shift))
 		q := min(max(math.RoundToEven(carry), -limit), limit-1)
 		carry -= q
 		s.coeffs[i] = int32(q)
@@ -281,55 +297,37 @@ func (s *subframe) quantise(lpc []float64, precision uint) bool {
 	return true
 }
 
-// predict writes what the predictor leaves; the first values are the samples
-// themselves. It reports whether every value fits well into 32 bits.
-func predict(dst, x, coeffs []int32, shift uint) bool {
-	order := len(coeffs)
+// predictChunk is how many samples are predicted at a time: few enough for the
+// nearest cache.
+const predictChunk = 512
+
+// predict writes what the predictor leaves of x, which taper has seen; the first
+// values are the samples themselves. It reports whether every value fits well
+// into 32 bits.
+//
+// It sums in floating point, tap by tap, which vectors do many times faster than
+// integers; every sum is an integer of less than 53 bits and so exact in any order.
+func (a *analysis) predict(dst, x, coeffs []int32, shift uint) bool {
+	order, over := len(coeffs), int64(0)
 	copy(dst, x[:order])
-	var c [maxLinearOrder]int64 // most recent sample first, padded with zeros
-	for i, v := range coeffs {
-		c[i] = int64(v)
-	}
-	start := min(len(x), maxLinearOrder)
-	over := uint64(0)
-	for i := order; i < start; i++ {
-		sum := int64(0)
-		for j := range order {
-			sum += c[j] * int64(x[i-1-j])
+	for from := order; from < len(x); from += predictChunk {
+		sum := a.sums[:min(predictChunk, len(x)-from)]
+		f64.Scale(sum, a.wide[from-1:], float64(coeffs[0]))
+		for j, c := range coeffs[1:] {
+			f64.AddScaled(sum, float64(c), a.wide[from-2-j:from-2-j+len(sum)])
 		}
-		over |= store(dst, i, int64(x[i])-sum>>shift)
+		over |= residuals(dst[from:], x[from:], sum, shift)
 	}
-	if order <= 8 {
-		return (over|predict8(dst, x, &c, start, shift))>>30 == 0
-	}
-	return (over|predict12(dst, x, &c, start, shift))>>30 == 0
+	return over>>30 == 0
 }
 
-func store(dst []int32, i int, r int64) uint64 {
-	dst[i] = int32(r)
-	return uint64(r ^ r>>63)
-}
-
-func predict8(dst, x []int32, c *[maxLinearOrder]int64, start int, shift uint) (over uint64) {
-	for i := start; i < len(x); i++ {
-		p := (*[8]int32)(x[i-8:])
-		sum := c[0]*int64(p[7]) + c[1]*int64(p[6]) + c[2]*int64(p[5]) + c[3]*int64(p[4]) +
-			c[4]*int64(p[3]) + c[5]*int64(p[2]) + c[6]*int64(p[1]) + c[7]*int64(p[0])
-		r := int64(x[i]) - sum>>(shift&63)
-		over |= uint64(r ^ r>>63)
-		dst[i] = int32(r)
-	}
-	return over
-}
-
-func predict12(dst, x []int32, c *[maxLinearOrder]int64, start int, shift uint) (over uint64) {
-	for i := start; i < len(x); i++ {
-		p := (*[12]int32)(x[i-12:])
-		sum := c[0]*int64(p[11]) + c[1]*int64(p[10]) + c[2]*int64(p[9]) + c[3]*int64(p[8]) +
-			c[4]*int64(p[7]) + c[5]*int64(p[6]) + c[6]*int64(p[5]) + c[7]*int64(p[4]) +
-			c[8]*int64(p[3]) + c[9]*int64(p[2]) + c[10]*int64(p[1]) + c[11]*int64(p[0])
-		r := int64(x[i]) - sum>>(shift&63)
-		over |= uint64(r ^ r>>63)
+// residuals takes predictions from samples and returns the union of the bits of
+// the results, signs folded in.
+func residuals(dst, x []int32, sums []float64, shift uint) (over int64) {
+	dst, x = dst[:len(sums)], x[:len(sums)]
+	for i, sum := range sums {
+		r := int64(x[i]) - int64(sum)>>(shift&63)
+		over |= r ^ r>>63
 		dst[i] = int32(r)
 	}
 	return over
