@@ -16,7 +16,7 @@ import (
 
 // Version names the form of the bytes this package writes. It is part of the
 // render hash: whoever changes a byte of the output changes it.
-const Version = "packager-2"
+const Version = "packager-3"
 
 // Names of the files Seal writes beside the track files.
 const (

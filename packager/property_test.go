@@ -34,9 +34,15 @@ func drawTrack(t *rapid.T) packagertest.Track {
 		rapid.SampledFrom([]int64{0, 1, 2, 3, 1023, 1024, 1025}),
 		rapid.Int64Range(-3, 3),
 		rapid.Map(rapid.Int64Range(-3, 3), func(d int64) int64 { return line.RuntSamples() + d }),
+		rapid.Map(rapid.Int64Range(-3, 3), func(d int64) int64 { // the longest tail that may be merged
+			return int64(line.Rate)*9/2 - line.Segment + d
+		}),
 		rapid.Int64Range(0, line.Segment),
 	).Draw(t, "tail")
-	own := max(1, segments*line.Segment+tail)
+	own := max(1, tail)
+	if segments > 0 {
+		own = max(1, line.End(int(segments)-1)+tail)
+	}
 	ladders := []string{"aac-64,aac-128,flac", "aac-96", "flac", "aac-320,flac"}
 	ladder, err := melodyud.ParseLadder(rapid.SampledFrom(ladders).Draw(t, "ladder"))
 	if err != nil {
@@ -84,22 +90,28 @@ func TestPackagesOfEveryLengthAndRateKeepTheRules(t *testing.T) {
 func checkSegments(t *rapid.T, m *melodyud.Manifest) {
 	line := media.NewGrid(m.SampleRate).Lossless
 	last := len(m.Segments) - 1
+	end := int64(0)
 	for i, n := range m.Segments {
-		if i < last && n != line.Segment {
-			t.Fatalf("HLS-72: segment %d of %d has %d samples", i, last, n)
+		if end += n; i < last-1 && end != line.End(i) {
+			t.Fatalf("HLS-72: segment %d of %d ends at %d instead of %d", i, last, end, line.End(i))
+		}
+		if i < last && (end%line.Step != 0 || end > line.End(i)) {
+			t.Fatalf("ALIGN-4: segment %d ends at %d, a step has %d", i, end, line.Step)
 		}
 		if seconds := float64(n) / float64(m.SampleRate); math.Round(seconds) > float64(m.TargetDuration) || n <= 0 {
 			t.Fatalf("HLS-51: segment %d lasts %f s", i, seconds)
 		}
-	}
-	runt := float64(m.Segments[last]) / float64(m.SampleRate)
-	if last > 0 && runt < 0.5 {
-		if merged := runt + float64(line.Segment)/float64(line.Rate); math.Round(merged) <= float64(m.TargetDuration) {
-			t.Fatalf("HLS-73: a tail of %f s stands alone, merged it were %f s", runt, merged)
+		if last > 0 && n < line.RuntSamples() {
+			t.Fatalf("HLS-73: segment %d of %d has %d samples", i, last, n)
 		}
 	}
-	if m.Segments[last] > line.Segment && m.Segments[last]-line.Segment >= line.RuntSamples() {
-		t.Fatalf("HLS-73: a tail of %d samples was merged", m.Segments[last]-line.Segment)
+	if over := m.Segments[last] - line.Length(last); over >= line.RuntSamples() {
+		t.Fatalf("HLS-73: a tail of %d samples was merged", over)
+	}
+	if merged := m.Samples - line.End(max(0, last-1)); last > 0 && m.Samples-end == 0 && end-m.Segments[last] < line.End(last-1) {
+		if float64(merged+line.Length(last-1))/float64(line.Rate) < float64(m.TargetDuration)+0.5 {
+			t.Fatalf("HLS-73: a tail of %d samples took from the segment before", merged)
+		}
 	}
 }
 
@@ -151,8 +163,7 @@ func checkTrackFile(t *rapid.T, dir string, m *melodyud.Manifest, r *melodyud.Re
 		t.Fatal(err)
 	}
 	trex := f.Init.Moov.Mvex.Trex
-	nominal := m.Segments[0] * int64(r.SampleRate) / int64(m.SampleRate)
-	next := uint64(0)
+	next, start := uint64(0), int64(0)
 	if len(f.Segments) != len(m.Segments) {
 		t.Fatalf("%s has %d segments of %d", r.Name, len(f.Segments), len(m.Segments))
 	}
@@ -161,15 +172,16 @@ func checkTrackFile(t *rapid.T, dir string, m *melodyud.Manifest, r *melodyud.Re
 		if got := traf.Tfdt.BaseMediaDecodeTime(); got != next {
 			t.Fatalf("%s segment %d: tfdt %d instead of %d", r.Name, i, got, next)
 		}
-		if want := uint64(int64(i)*nominal + r.EncoderDelay); i > 0 && next != want {
+		if want := uint64(start*int64(r.SampleRate)/int64(m.SampleRate) + r.EncoderDelay); i > 0 && next != want {
 			t.Fatalf("ALIGN-1, ALIGN-2: %s segment %d: tfdt %d instead of %d", r.Name, i, next, want)
 		}
+		start += m.Segments[i]
 		next += traf.Trun.AddSampleDefaultValues(traf.Tfhd, trex)
 		if traf.Trun.SampleCount() == 0 {
 			t.Fatalf("HLS-73: %s segment %d is empty", r.Name, i)
 		}
 		frame := int64(traf.Tfhd.DefaultSampleDuration)
-		want := nominal / frame
+		want := m.Segments[i] * int64(r.SampleRate) / int64(m.SampleRate) / frame
 		if i == 0 {
 			want += r.EncoderDelay / frame
 		}

@@ -131,7 +131,9 @@ func (k *sink) rank() int {
 
 // seal writes the track file.
 func (k *sink) seal(dir string, m *melodyud.Manifest) (melodyud.Rendition, error) {
-	if err := k.cut.Close(len(m.Segments)); err != nil {
+	n := len(m.Segments)
+	last := total(m.Segments[:n-1]) * int64(k.stream.SampleRate) / int64(m.SampleRate)
+	if err := k.cut.Close(n, last); err != nil {
 		return melodyud.Rendition{}, err
 	}
 	track := k.cut.Track()

@@ -10,22 +10,29 @@ import (
 )
 
 // Segments divides a presentation of the given samples along t: nominal segments,
-// then the tail. A tail under half a second joins the segment before it unless
-// that would round to more than target seconds (HLS-51, HLS-73). No segment is
-// empty.
+// then the tail. A tail under half a second joins the segment before it, or, if
+// that would round to more than target seconds, takes as many steps from it as it
+// lacks (HLS-51, HLS-73). No segment is empty.
 func Segments(t media.Timeline, samples int64, target int) []int64 {
-	var out []int64
-	for samples > t.Segment {
-		out = append(out, t.Segment)
-		samples -= t.Segment
-	}
 	if samples <= 0 {
+		return nil
+	}
+	var out []int64
+	for samples > t.Length(len(out)) {
+		out = append(out, t.Length(len(out)))
+		samples -= out[len(out)-1]
+	}
+	last := len(out) - 1
+	if last < 0 || samples >= t.RuntSamples() {
+		return append(out, samples)
+	}
+	if 2*(out[last]+samples) < int64(2*target+1)*int64(t.Rate) {
+		out[last] += samples
 		return out
 	}
-	tooLong := 2*(t.Segment+samples) >= int64(2*target+1)*int64(t.Rate)
-	if len(out) > 0 && samples < t.RuntSamples() && !tooLong {
-		out[len(out)-1] += samples
-		return out
+	for samples < t.RuntSamples() && out[last] > t.Step && t.Step > 0 {
+		out[last] -= t.Step
+		samples += t.Step
 	}
 	return append(out, samples)
 }
@@ -34,8 +41,8 @@ func Segments(t media.Timeline, samples int64, target int) []int64 {
 // holds the segment being filled and, until the next one is too long to be a
 // runt, the segment before it.
 //
-// Its life: WritePacket…, Finish, Close. Whether the tail is a segment of its own
-// is said in Close, because that must be decided once for all renditions.
+// Its life: WritePacket…, Finish, Close. Where the last segment begins is said in
+// Close, because that must be decided once for all renditions.
 type Cutter struct {
 	stream media.Stream
 	out    io.Writer
@@ -74,8 +81,8 @@ func checkStream(s media.Stream) error {
 		return fmt.Errorf("codec %q has no form in a track file", s.Codec)
 	case s.SampleRate <= 0 || t.Rate != s.SampleRate:
 		return fmt.Errorf("a stream of %d Hz on a timeline of %d Hz", s.SampleRate, t.Rate)
-	case s.FrameSize <= 0 || t.Segment <= 0 || t.Segment%int64(s.FrameSize) != 0:
-		return fmt.Errorf("segments of %d samples hold no whole frames of %d", t.Segment, s.FrameSize)
+	case s.FrameSize <= 0 || t.Segment <= 0 || t.Segment%int64(s.FrameSize) != 0 || t.Step%int64(s.FrameSize) != 0:
+		return fmt.Errorf("segments of %d samples in steps of %d hold no whole frames of %d", t.Segment, t.Step, s.FrameSize)
 	case s.Priming < 0 || s.Priming%int64(s.FrameSize) != 0:
 		return fmt.Errorf("priming of %d samples is no multiple of the frame size %d (GAP-1)", s.Priming, s.FrameSize)
 	case s.Codec == melodyud.CodecFLAC && s.Priming != 0:
@@ -214,25 +221,29 @@ func (c *Cutter) dropStrays(end int64) {
 	}
 }
 
-// Close writes what is left so that the whole stream has n segments: the tail as
-// a segment of its own or as part of the one before it.
-func (c *Cutter) Close(n int) error {
+// Close writes what is left so that the whole stream has n segments, the last of
+// which begins at presented sample last.
+func (c *Cutter) Close(n int, last int64) error {
 	if !c.finished {
 		return errors.New("close: the stream is not finished")
 	}
-	left := n - len(c.sizes)
-	if left == 1 && c.held != nil {
-		c.held.merge(c.cur)
-		c.held, c.cur = nil, c.held
+	rest := c.cur
+	if c.held != nil {
+		rest = c.held
+		rest.merge(c.cur)
 	}
-	if c.held != nil && left == 2 || c.held == nil && left == 1 {
-		if err := c.release(); err != nil {
-			return err
+	c.held, c.cur = nil, nil
+	if n > 1 {
+		last += c.stream.Priming
+	}
+	if left := n - len(c.sizes); left == 2 {
+		if tail := rest.split(last); tail != nil {
+			return errors.Join(c.write(rest), c.write(tail))
 		}
-		return c.write(c.cur)
+	} else if left == 1 && rest.start == last {
+		return c.write(rest)
 	}
-	return fmt.Errorf("close: the packets cannot make %d segments of %d samples: renditions differ in length",
-		n, c.stream.Timeline.Segment)
+	return fmt.Errorf("close: the packets cannot make %d segments, the last from sample %d: renditions differ in length", n, last)
 }
 
 // Sizes returns the bytes of each segment written.

@@ -67,7 +67,8 @@ func cut(t testing.TB, s media.Stream, samples int64, stray int) parts {
 	if err := c.Finish(e); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Close(len(fmp4.Segments(s.Timeline, samples, media.TargetDuration))); err != nil {
+	n := fmp4.Segments(s.Timeline, samples, media.TargetDuration)
+	if err := c.Close(len(n), samples-n[len(n)-1]); err != nil {
 		t.Fatal(err)
 	}
 	p := parts{cut: c}
@@ -116,7 +117,7 @@ func TestPartsReadBackAsTheyWereWritten(t *testing.T) {
 			if diff := cmp.Diff(p.cut.Track(), h.Track); diff != "" {
 				t.Errorf("%s %d:\n%s", s.Name, rate, diff)
 			}
-			if _, refs, err := fmp4.ReadIndex(p.index); err != nil || len(refs) != 3 {
+			if _, refs, err := fmp4.ReadIndex(p.index); err != nil || len(refs) != 5 {
 				t.Errorf("%s %d: index %v, %v", s.Name, rate, refs, err)
 			}
 			next := int64(0)
@@ -159,12 +160,14 @@ func TestEsdsTellsTheRatesOfThePackets(t *testing.T) { // section 2.3
 func TestRuntTailJoinsTheSegmentBeforeUnlessThatGetsTooLong(t *testing.T) { // HLS-51, HLS-73
 	t.Parallel()
 	l44 := media.Timeline{Rate: 44100, Segment: 176128}
-	l48 := media.Timeline{Rate: 48000, Segment: 192512}
+	l48 := media.Timeline{Rate: 48000, Segment: 192512, Step: 4096}
+	ramp := []int64{12 * 4096, 12 * 4096, 23 * 4096}
 	for _, c := range []struct {
 		line    media.Timeline
 		samples int64
 		want    []int64
 	}{
+		{l44, 0, nil},
 		{l44, 1, []int64{1}},
 		{l44, 176128, []int64{176128}},
 		{l44, 176129, []int64{176129}},
@@ -172,10 +175,15 @@ func TestRuntTailJoinsTheSegmentBeforeUnlessThatGetsTooLong(t *testing.T) { // H
 		{l44, 176128 + 22050, []int64{176128, 22050}},
 		{l44, 2 * 176128, []int64{176128, 176128}},
 		{l44, 3*176128 + 5, []int64{176128, 176128, 176133}},
-		{l48, 192512 + 23487, []int64{215999}},        // 4.49998 s
-		{l48, 192512 + 23488, []int64{192512, 23488}}, // 4.5 s would round to 5
-		{l48, 192512 + 23999, []int64{192512, 23999}},
-		{l48, 192512 + 24000, []int64{192512, 24000}},
+		{l48, 1, []int64{1}},
+		{l48, 12*4096 + 23999, []int64{12*4096 + 23999}},
+		{l48, 12*4096 + 24000, []int64{12 * 4096, 24000}},
+		{l48, 192512 + 23999, []int64{12 * 4096, 12 * 4096, 23*4096 + 23999}},
+		{l48, 192512 + 24000, append(ramp, 24000)},
+		{l48, 2*192512 + 23487, append(ramp, 215999)},             // 4.49998 s
+		{l48, 2*192512 + 23488, append(ramp, 188416, 23488+4096)}, // 4.5 s would round to 5
+		{l48, 2*192512 + 23999, append(ramp, 188416, 23999+4096)},
+		{l48, 2*192512 + 24000, append(ramp, 192512, 24000)},
 	} {
 		if got := fmp4.Segments(c.line, c.samples, 4); !slices.Equal(got, c.want) {
 			t.Errorf("%d samples at %d Hz: %v instead of %v", c.samples, c.line.Rate, got, c.want)
@@ -241,7 +249,7 @@ func TestEndingMustFitThePackets(t *testing.T) { // GAP-3
 		if err := cutter.Finish(ending(c.stream, c.samples)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.name, err)
 		}
-		if err := cutter.Close(1); err == nil {
+		if err := cutter.Close(1, 0); err == nil {
 			t.Errorf("%s: the unfinished stream was closed", c.name)
 		}
 	}
@@ -250,12 +258,20 @@ func TestEndingMustFitThePackets(t *testing.T) { // GAP-3
 func TestSegmentsThatStreamsCannotMakeAreRefused(t *testing.T) { // ALIGN-4
 	t.Parallel()
 	s := aac(44100)
-	for n, ok := range map[int]bool{1: false, 2: true, 3: true, 4: false} {
+	nominal := s.Timeline.Segment
+	for _, want := range []struct {
+		n    int
+		last int64
+		ok   bool
+	}{
+		{4, nominal, true}, {5, 2 * nominal, true}, {5, 2*nominal - 1024, true}, // the tail merged, apart, enlarged
+		{3, nominal, false}, {4, 2 * nominal, false}, {5, nominal, false}, {5, 2*nominal - 1, false}, {5, 3 * nominal, false}, {6, 2 * nominal, false},
+	} {
 		c, err := fmp4.NewCutter(io.Discard, s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		e := ending(s, 2*s.Timeline.Segment+100)
+		e := ending(s, 2*nominal+100)
 		for _, p := range packagertest.Packets(s, e, 0, 1) {
 			if err := c.WritePacket(p); err != nil {
 				t.Fatal(err)
@@ -264,8 +280,8 @@ func TestSegmentsThatStreamsCannotMakeAreRefused(t *testing.T) { // ALIGN-4
 		if err := c.Finish(e); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Close(n); (err == nil) != ok {
-			t.Errorf("%d segments: %v", n, err)
+		if err := c.Close(want.n, want.last); (err == nil) != want.ok {
+			t.Errorf("%d segments, the last from %d: %v", want.n, want.last, err)
 		}
 	}
 }

@@ -43,6 +43,23 @@ func (f *fragment) merge(next *fragment) {
 	f.end = next.end
 }
 
+// split takes the packets from decode time at off f, nil unless a packet begins
+// there and both parts have some.
+func (f *fragment) split(at int64) *fragment {
+	tail := &fragment{start: f.start, end: f.end}
+	bytes := 0
+	for i, s := range f.samples {
+		if tail.start == at && i > 0 {
+			tail.samples, tail.data = f.samples[i:], f.data[bytes:]
+			f.samples, f.data, f.end = f.samples[:i], f.data[:bytes], at
+			return tail
+		}
+		tail.start += int64(s.Dur)
+		bytes += int(s.Size)
+	}
+	return nil
+}
+
 func (f *fragment) reset(start int64) {
 	f.start, f.end = start, start
 	f.samples, f.data = f.samples[:0], f.data[:0]
