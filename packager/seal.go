@@ -137,6 +137,7 @@ func (k *sink) seal(dir string, m *melodyud.Manifest) (melodyud.Rendition, error
 		return melodyud.Rendition{}, err
 	}
 	track := k.cut.Track()
+	track.Loudness = m.Loudness
 	init, err := track.Init()
 	if err != nil {
 		return melodyud.Rendition{}, err

@@ -32,7 +32,7 @@ func Verify(ctx context.Context, open func(name string, offset, length int64) (i
 	}
 	for i := range m.Renditions {
 		r := &m.Renditions[i]
-		if err := verifyTrack(ctx, open, r); err != nil {
+		if err := verifyTrack(ctx, open, r, m.Loudness); err != nil {
 			return fmt.Errorf("verify %s: %w", r.File, err)
 		}
 	}
@@ -95,14 +95,14 @@ func checkRendition(m *melodyud.Manifest, r *melodyud.Rendition) error {
 }
 
 // verifyTrack reads one track file from first byte to last.
-func verifyTrack(ctx context.Context, open func(string, int64, int64) (io.ReadCloser, error), r *melodyud.Rendition) (err error) {
+func verifyTrack(ctx context.Context, open func(string, int64, int64) (io.ReadCloser, error), r *melodyud.Rendition, l melodyud.Loudness) (err error) {
 	f, err := open(r.File, 0, -1)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	hash := sha256.New()
-	t := &trackReader{r: io.TeeReader(f, hash), want: r}
+	t := &trackReader{r: io.TeeReader(f, hash), want: r, loudness: fmp4.Stated(l)}
 	if err := t.readHead(); err != nil {
 		return err
 	}
@@ -132,9 +132,10 @@ func cmpErr(err, other error) error {
 
 // trackReader walks through a track file, holding it to a rendition.
 type trackReader struct {
-	r    io.Reader
-	want *melodyud.Rendition
-	next int64 // decode time the next segment must have
+	r        io.Reader
+	want     *melodyud.Rendition
+	loudness melodyud.Loudness // that the init segment must state
+	next     int64             // decode time the next segment must have
 }
 
 // read reads exactly n bytes, without trusting n for memory.
@@ -160,6 +161,9 @@ func (t *trackReader) readHead() error {
 	}
 	if err := checkHeader(t.want, h); err != nil {
 		return fmt.Errorf("init segment: %w", err)
+	}
+	if !reflect.DeepEqual(h.Loudness, t.loudness) {
+		return errors.New("init segment: ludt states another loudness than the manifest (NORM-6)")
 	}
 	index, err := t.read(t.want.IndexSize)
 	if err != nil {

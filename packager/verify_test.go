@@ -53,6 +53,7 @@ func TestVerifySaysWhichFileIsWrongAndWhatInIt(t *testing.T) {
 		{"wrong brand", "aac-96.mp4", flip("ftyp", 4), "ftyp: major brand is"},
 		{"wrong index", "aac-96.mp4", flip("sidx", 31), "index has"},
 		{"not a sync sample", "flac.mp4", flip("tfhd", 17), "tfhd: default sample flags is 33619968 instead of 33554432"},
+		{"other loudness", "flac.mp4", flip("tlou", 16), "init segment: ludt states another loudness"},
 		{"other length in STREAMINFO", "flac.mp4", flip("dfLa", 29), "STREAMINFO has 441001 samples"},
 		{"other segment time", "flac.m3u8", replace("#EXTINF:2.012336,", "#EXTINF:2.012337,"), "verify flac.m3u8: it says something else"},
 		{"segment beyond the target", "flac.m3u8", replace("#EXTINF:2.012336,", "#EXTINF:4.500000,"), "verify flac.m3u8: parse media playlist: invalid: segment 4 lasts 4.500000 s"},
@@ -68,7 +69,7 @@ func TestVerifySaysWhichFileIsWrongAndWhatInIt(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			m := packagertest.Build(t, dir, packagertest.Track{})
+			m := packagertest.Build(t, dir, packagertest.Track{Loudness: melodyud.Loudness{Integrated: new(-14.3), TruePeak: new(-1.0)}})
 			path := filepath.Join(dir, c.file)
 			b, err := os.ReadFile(path)
 			if err != nil {

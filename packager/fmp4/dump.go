@@ -91,6 +91,7 @@ func (d *dumper) top(r io.Reader, offset, size int64, kind string) error {
 // containers lists boxes that hold boxes, with the bytes before the first.
 var containers = map[string]int{
 	"moov": 0, "trak": 0, "edts": 0, "mdia": 0, "minf": 0, "dinf": 0, "stbl": 0, "mvex": 0,
+	"udta": 0, "ludt": 0,
 	"moof": 0, "traf": 0, "stsd": 8, "dref": 8, "mp4a": 28, "fLaC": 28,
 }
 
@@ -142,6 +143,8 @@ var descriptions = map[string]func(*fields) string{
 	"fLaC": describeEntry,
 	"esds": describeHex,
 	"dfLa": describeDfLa,
+	"tlou": describeTlou,
+	"alou": describeTlou,
 	"trex": describeTrex,
 	"sidx": describeSidx,
 	"mfhd": describeMfhd,

@@ -51,6 +51,9 @@ func (p parts) file() []byte {
 	return slices.Concat(p.init, p.index, slices.Concat(p.segments...))
 }
 
+// loudness is what every track file of these tests states.
+var loudness = melodyud.Loudness{Integrated: new(-9.25), TruePeak: new(-0.40625), SamplePeak: new(-0.90625)}
+
 func cut(t testing.TB, s media.Stream, samples int64, stray int) parts {
 	t.Helper()
 	var out bytes.Buffer
@@ -72,7 +75,9 @@ func cut(t testing.TB, s media.Stream, samples int64, stray int) parts {
 		t.Fatal(err)
 	}
 	p := parts{cut: c}
-	if p.init, err = c.Track().Init(); err != nil {
+	track := c.Track()
+	track.Loudness = loudness
+	if p.init, err = track.Init(); err != nil {
 		t.Fatal(err)
 	}
 	if p.index, err = fmp4.Index(s.SampleRate, c.Sizes(), c.Durations()); err != nil {
@@ -114,7 +119,9 @@ func TestPartsReadBackAsTheyWereWritten(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s %d: %v", s.Name, rate, err)
 			}
-			if diff := cmp.Diff(p.cut.Track(), h.Track); diff != "" {
+			want := p.cut.Track()
+			want.Loudness = loudness
+			if diff := cmp.Diff(want, h.Track); diff != "" {
 				t.Errorf("%s %d:\n%s", s.Name, rate, diff)
 			}
 			if _, refs, err := fmp4.ReadIndex(p.index); err != nil || len(refs) != 5 {
@@ -127,6 +134,38 @@ func TestPartsReadBackAsTheyWereWritten(t *testing.T) {
 					t.Errorf("%s %d segment %d: %+v, %v", s.Name, rate, i, g, err)
 				}
 				next = g.End()
+			}
+		}
+	}
+}
+
+func TestLoudnessIsStatedAsExactlyAsTheBoxCan(t *testing.T) { // NORM-6, ISO/IEC 14496-12 §12.2.7
+	t.Parallel()
+	none := melodyud.Loudness{}
+	for _, c := range []struct{ in, want melodyud.Loudness }{
+		{none, none},
+		{melodyud.Loudness{TruePeak: new(-1.0), SamplePeak: new(-1.0)}, none}, // of silence
+		{melodyud.Loudness{Integrated: new(-57.9)}, none},
+		{melodyud.Loudness{Integrated: new(6.2)}, none},
+		{melodyud.Loudness{Integrated: new(-57.8)}, melodyud.Loudness{Integrated: new(-57.75)}},
+		{melodyud.Loudness{Integrated: new(6.1)}, melodyud.Loudness{Integrated: new(6.0)}},
+		{
+			melodyud.Loudness{Integrated: new(-13.88), Range: new(4.0), TruePeak: new(0.7), SamplePeak: new(-0.02)},
+			melodyud.Loudness{Integrated: new(-14.0), TruePeak: new(0.6875), SamplePeak: new(-0.03125)},
+		},
+		{melodyud.Loudness{Integrated: new(-40.0), TruePeak: new(-108.1), SamplePeak: new(20.0)}, melodyud.Loudness{Integrated: new(-40.0)}},
+	} {
+		if diff := cmp.Diff(c.want, fmp4.Stated(c.in)); diff != "" {
+			t.Errorf("%v", diff)
+		}
+		for _, s := range []media.Stream{aac(44100), flac(44100)} {
+			track := fmp4.Track{Codec: s.Codec, SampleRate: 44100, Channels: 2, BitDepth: s.BitDepth, Config: ending(s, 1).Config, Loudness: c.in}
+			b, err := track.Init()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if h, err := fmp4.ReadInit(b); err != nil || !cmp.Equal(h.Loudness, c.want) {
+				t.Errorf("%s: %v, %s", s.Name, err, cmp.Diff(c.want, h.Loudness))
 			}
 		}
 	}

@@ -64,7 +64,7 @@ func readMoov(b []byte) (Header, error) {
 	if err != nil {
 		return Header{}, err
 	}
-	trak, err := children(moov["trak"].body, "tkhd", "edts?", "mdia")
+	trak, err := children(moov["trak"].body, "tkhd", "edts?", "mdia", "udta?")
 	if err != nil {
 		return Header{}, fmt.Errorf("trak: %w", err)
 	}
@@ -84,6 +84,7 @@ func readMoov(b []byte) (Header, error) {
 		{"edts", readEdts, trak["edts"].body},
 		{"hdlr", readHdlr, mdia["hdlr"].body},
 		{"minf", readMinf, mdia["minf"].body},
+		{"udta", readUdta, trak["udta"].body},
 		{"mvex", readMvex, moov["mvex"].body},
 	} {
 		if err := step.read(step.body, &h); err != nil {

@@ -24,6 +24,9 @@ type Track struct {
 	Priming    int64  // samples the edit list trims from the start (GAP-2)
 	Config     []byte // AAC: AudioSpecificConfig; FLAC: the 34 bytes of STREAMINFO
 
+	// Loudness of the source (NORM-6), stated as Stated has it.
+	Loudness melodyud.Loudness
+
 	// Rates of the coded stream for esds (ISO/IEC 14496-1 §7.2.6.6), AAC only.
 	BufferSize int // bytes of the largest access unit
 	MaxBitrate int // bits in the busiest second
@@ -67,6 +70,9 @@ func (t Track) trak(entry mp4.Box) *mp4.TrakBox {
 	mdia.AddChild(&mp4.HdlrBox{HandlerType: "soun", Name: "SoundHandler"})
 	mdia.AddChild(mediaInformation(entry))
 	trak.AddChild(mdia)
+	if udta := t.udta(); udta != nil {
+		trak.AddChild(udta)
+	}
 	return trak
 }
 
