@@ -1,0 +1,126 @@
+package aac
+
+import "fmt"
+
+// Coder codes the Frames of one sound at one bit rate. It belongs to one
+// goroutine; Coders of different rates may share Frames.
+type Coder struct {
+	rate     rateControl
+	search   search
+	section  sectioner
+	lengths  lengths
+	channels [2]coded
+	writer   bitWriter
+	cfg      Config
+	cutoff   float64
+	Lambda   float32
+}
+
+// NewCoder returns a Coder of cfg's sound at bitrate bits per second.
+func NewCoder(cfg Config, bitrate int) (*Coder, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if bitrate < 1000*cfg.Channels || bitrate > 6*cfg.SampleRate*cfg.Channels {
+		return nil, fmt.Errorf("aac: %d bit/s: want 1,000 to %d for %d channels at %d Hz", bitrate, 6*cfg.SampleRate*cfg.Channels, cfg.Channels, cfg.SampleRate)
+	}
+	return &Coder{cfg: cfg, rate: newRateControl(cfg, bitrate)}, nil
+}
+
+// Code appends the access unit of f to dst.
+func (c *Coder) Code(dst []byte, f *Frame) []byte {
+	at := len(dst)
+	c.rate.start(f)
+	for {
+		c.writer = bitWriter{out: dst[:at]}
+		c.pass(f)
+		if c.rate.done(8 * (len(c.writer.out) - at)) {
+			return c.writer.out
+		}
+		dst = c.writer.out
+	}
+}
+
+// pass codes f with the rate control's lambda.
+func (c *Coder) pass(f *Frame) {
+	bands, top := f.bandCount(), 0
+	for ch := range f.channels {
+		s, x := &f.channel[ch], &c.channels[ch]
+		c.search.run(s, f.edges, bands, c.rate.lambda, x.scales[:])
+		top = max(top, x.settle(f, s))
+	}
+	if top == 0 {
+		top = 0
+	}
+	var list [2]*coded
+	for ch := range f.channels {
+		x := &c.channels[ch]
+		list[ch] = x
+		c.sections(f, x, top)
+		x.level(f, top)
+	}
+	c.writer.unit(f, list[:f.channels], top)
+}
+
+// settle quantises with the scales found and returns one past the highest band of
+// any group that is not zero.
+func (x *coded) settle(f *Frame, s *spectrum) int {
+	top, n := 0, f.layout.bands()
+	for b := range f.bandCount() {
+		from, to := int(f.edges[b]), int(f.edges[b+1])
+		if x.scales[b] == noScale {
+			clear(x.q[from:to])
+			continue
+		}
+		if s.quantize(x.q[:], from, to, int(x.scales[b])) {
+			top = max(top, b%n+1)
+		} else {
+			x.scales[b] = noScale
+		}
+	}
+	return top
+}
+
+// sections chooses the books of the bands below top.
+func (c *Coder) sections(f *Frame, x *coded, top int) {
+	n := f.layout.bands()
+	for g := range f.groups {
+		for b := g * n; b < g*n+top; b++ {
+			c.lengths.measure(b, x.q[f.edges[b]:f.edges[b+1]])
+		}
+		c.section.cut(c.lengths[g*n:g*n+top], x.books[g*n:], f.lengthField())
+	}
+}
+
+// level gives bands that are coded though they are zero the scale factor before
+// theirs, and sets the global gain.
+func (x *coded) level(f *Frame, top int) {
+	n := f.layout.bands()
+	x.gain = sfOffset
+	last := int16(noScale)
+	for g := range f.groups {
+		for b := g*n + top - 1; b >= g*n; b-- {
+			if x.books[b] != zeroBook && x.scales[b] != noScale {
+				last = x.scales[b]
+			}
+		}
+		if last != noScale {
+			break
+		}
+	}
+	if last != noScale {
+		x.gain = last
+	}
+	last = x.gain
+	for g := range f.groups {
+		for b := g * n; b < g*n+top; b++ {
+			if x.books[b] == zeroBook {
+				continue
+			}
+			if x.scales[b] == noScale {
+				x.scales[b] = last
+			}
+			last = x.scales[b]
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package aac
+
+import "math"
+
+// The scale factors of a channel are searched as a path through the bands: every
+// band offers a few scale factors around the one that theory wants, and to be
+// left out; the path with the least noise-to-mask plus λ·bits wins. A path is its
+// last scale factor, which the next one is coded against.
+const (
+	finer, coarser = 2, 3 // scale factors tried on either side
+	offers         = finer + 1 + coarser
+	carried        = 3 // paths kept through a band that is left out
+	paths          = offers + carried
+)
+
+// step is a path's last step.
+type step struct {
+	sf   int16
+	from uint8
+	zero bool
+	cost float32
+}
+
+// search finds scale factors.
+type search struct {
+	steps [bandsMost][paths]step
+	count [bandsMost]int
+}
+
+const noScale = -1 // nothing was coded yet
+
+// run sets the scale factor of every band of s, or noScale where it is left out.
+// A bit is worth lambda of noise to mask.
+func (p *search) run(s *spectrum, edges []int16, bands int, lambda float32, scales []int16) {
+	last := []step{{sf: noScale}}
+	for b := range bands {
+		now := p.steps[b][:0]
+		now = p.offer(now, last, s, b, int(edges[b]), int(edges[b+1]), lambda)
+		now = p.leave(now, last, float32(s.energy[b]*s.weight[b]))
+		p.count[b] = len(now)
+		last = now
+	}
+	p.trace(scales[:bands])
+}
+
+// offer adds the paths that code band b.
+func (p *search) offer(now, last []step, s *spectrum, b, from, to int, lambda float32) []step {
+	if s.peak[b] == 0 || s.weight[b] == 0 {
+		return now
+	}
+	noise := float32(lambda*float32(to-from)) * 0.7213475 / s.weight[b]
+	middle := sfOffset + int(math.Floor(float64(float32(8.0/3*log2(6.75*noise/s.form[b]))+0.5)))
+	for sf := middle + coarser; sf >= middle-finer; sf-- {
+		if sf < 0 || sf > sfLargest || float32(s.peak[b]*tables.gain[sf])+rounding < 1 {
+			continue
+		}
+		if s.peak[b]*tables.gain[sf] > largestQ {
+			break
+		}
+		t := s.try(from, to, s.peak[b], sf)
+		now = append(now, best(last, sf, lambda))
+		now[len(now)-1].cost += float32(t.noise*s.weight[b]) + float32(lambda*t.bits)
+	}
+	return now
+}
+
+// best returns the step to sf from the cheapest of last.
+func best(last []step, sf int, lambda float32) step {
+	found := step{sf: int16(sf), cost: math.MaxFloat32}
+	for i, l := range last {
+		bits := float32(1)
+		if l.sf != noScale {
+			d := sf - int(l.sf) + sfMiddle
+			if uint(d) > 2*sfReach {
+				continue
+			}
+			bits = tables.sf[d]
+		}
+		if cost := l.cost + float32(lambda*bits); cost < found.cost {
+			found.cost, found.from = cost, uint8(i)
+		}
+	}
+	return found
+}
+
+// leave adds the cheapest paths that leave a band out.
+func (p *search) leave(now, last []step, noise float32) []step {
+	used := 0
+	for range min(carried, len(last)) {
+		least := -1
+		for i, l := range last {
+			if used>>i&1 == 0 && (least < 0 || l.cost < last[least].cost) {
+				least = i
+			}
+		}
+		used |= 1 << least
+		now = append(now, step{sf: last[least].sf, from: uint8(least), zero: true, cost: last[least].cost + noise})
+	}
+	return now
+}
+
+// trace follows the cheapest path back.
+func (p *search) trace(scales []int16) {
+	b := len(scales) - 1
+	if b < 0 {
+		return
+	}
+	at := 0
+	for i, s := range p.steps[b][:p.count[b]] {
+		if s.cost < p.steps[b][at].cost {
+			at = i
+		}
+	}
+	for ; b >= 0; b-- {
+		s := p.steps[b][at]
+		scales[b] = s.sf
+		if s.zero {
+			scales[b] = noScale
+		}
+		at = int(s.from)
+	}
+}
