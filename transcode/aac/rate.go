@@ -21,8 +21,7 @@ type rateControl struct {
 
 func newRateControl(cfg Config, bitrate int) rateControl {
 	r := rateControl{mean: float64(bitrate) * FrameSize / float64(cfg.SampleRate), most: 6144 * cfg.Channels}
-	r.size = max(float64(r.most)-r.mean, r.mean/8)
-	r.level = r.size / 2
+	r.size = float64(bitrate) * tune.v[0]
 	perLine := r.mean / float64(cfg.Channels) / FrameSize
 	r.base = -6*perLine + 2
 	return r
@@ -30,7 +29,7 @@ func newRateControl(cfg Config, bitrate int) rateControl {
 
 // start prepares for the passes over f.
 func (r *rateControl) start(f *Frame) {
-	r.now = r.base + tune.kp*(0.5-r.level/r.size)
+	r.now = r.base - tune.kp*r.level/r.size
 	r.low, r.high, r.tries = math.Inf(-1), math.Inf(1), 0
 	r.lambda = float32(math.Exp2(r.now))
 }
@@ -40,7 +39,7 @@ func (r *rateControl) start(f *Frame) {
 func (r *rateControl) done(bits int) bool {
 	r.tries++
 	b := float64(bits)
-	if b > min(float64(r.most), r.mean+r.level) && r.tries < 24 {
+	if b > min(float64(r.most), r.mean+r.size+r.level) && r.tries < 24 {
 		r.low = r.now
 		r.retry(1)
 		return false

@@ -1,36 +1,5 @@
 package aac
 
-// lengths holds how many bits each book needs for each band.
-type lengths [bandsMost][books]int32
-
-const impossible = 1 << 24
-
-// measure sets the lengths of band b, whose quantised lines are q.
-func (l *lengths) measure(b int, q []int16) {
-	top := int16(0)
-	for _, v := range q {
-		top = max(top, v, -v)
-	}
-	for n := range books {
-		l[b][n] = impossible
-		if n == zeroBook && top == 0 {
-			l[b][n] = 0
-		}
-		if n > zeroBook && (int(top) <= spectralBooks[n].largest || n == escapeBook) {
-			l[b][n] = int32(spectralBooks[n].sum(q))
-		}
-	}
-}
-
-// sum returns the length of all of q in b.
-func (b *codebook) sum(q []int16) int {
-	n := 0
-	for i := 0; i < len(q); i += b.dimension {
-		n += b.bits(q[i:])
-	}
-	return n
-}
-
 // sectioner cuts bands into sections of one book each.
 type sectioner struct {
 	from [bandsMost][books]uint8

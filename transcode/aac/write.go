@@ -55,11 +55,6 @@ func (w *bitWriter) info(f *Frame, top int) {
 		return
 	}
 	w.put(uint32(top), 4)
-	for _, n := range f.groups {
-		if n != f.groups[0] || &f.groups[0] == nil {
-			break
-		}
-	}
 	grouping, at := uint32(0), 0
 	for _, n := range f.groups {
 		for i := range int(n) {
@@ -165,27 +160,81 @@ func (w *bitWriter) spectrum(f *Frame, x *coded, top int) {
 }
 
 func (w *bitWriter) values(b *codebook, q []int16) {
-	for ; len(q) > 0; q = q[b.dimension:] {
-		i := b.index(q)
-		w.put(b.codes[i], uint(b.lengths[i]))
-		if b.signed {
-			continue
-		}
-		for _, v := range q[:b.dimension] {
-			if v != 0 {
-				w.flag(v < 0)
-			}
-		}
-		if b.largest == escape {
-			for _, v := range q[:b.dimension] {
-				w.escape(max(v, -v))
-			}
-		}
+	switch {
+	case b.dimension == 4 && b.signed:
+		w.signedQuads(b, q)
+	case b.dimension == 4:
+		w.quads(b, q)
+	case b.signed:
+		w.signedPairs(b, q)
+	case b.largest == escape:
+		w.escapes(b, q)
+	default:
+		w.pairs(b, q)
 	}
 }
 
+func (w *bitWriter) signedQuads(b *codebook, q []int16) {
+	for ; len(q) >= 4; q = q[4:] {
+		i := 27*int(q[0]) + 9*int(q[1]) + 3*int(q[2]) + int(q[3]) + 40
+		w.put(b.codes[i], uint(b.lengths[i]))
+	}
+}
+
+func (w *bitWriter) signedPairs(b *codebook, q []int16) {
+	for ; len(q) >= 2; q = q[2:] {
+		i := 9*int(q[0]) + int(q[1]) + 40
+		w.put(b.codes[i], uint(b.lengths[i]))
+	}
+}
+
+func (w *bitWriter) quads(b *codebook, q []int16) {
+	for ; len(q) >= 4; q = q[4:] {
+		i, signs, n := 0, uint32(0), uint(0)
+		for _, v := range q[:4] {
+			a, s, k := apart(v)
+			i = 3*i + a
+			signs, n = signs<<k|s, n+k
+		}
+		w.put(b.codes[i], uint(b.lengths[i]))
+		w.put(signs, n)
+	}
+}
+
+func (w *bitWriter) pairs(b *codebook, q []int16) {
+	base := b.largest + 1
+	for ; len(q) >= 2; q = q[2:] {
+		x, sx, kx := apart(q[0])
+		y, sy, ky := apart(q[1])
+		i := x*base + y
+		w.put(b.codes[i]<<(kx+ky)|sx<<ky|sy, uint(b.lengths[i])+kx+ky)
+	}
+}
+
+func (w *bitWriter) escapes(b *codebook, q []int16) {
+	for ; len(q) >= 2; q = q[2:] {
+		x, sx, kx := apart(q[0])
+		y, sy, ky := apart(q[1])
+		i := min(x, escape)*(escape+1) + min(y, escape)
+		w.put(b.codes[i]<<(kx+ky)|sx<<ky|sy, uint(b.lengths[i])+kx+ky)
+		w.escape(x)
+		w.escape(y)
+	}
+}
+
+// apart returns the absolute value of v, its sign bit and how many sign bits it
+// has: none for 0.
+func apart(v int16) (size int, sign uint32, signs uint) {
+	mask := v >> 15
+	size = int((v ^ mask) - mask)
+	if size == 0 {
+		return 0, 0, 0
+	}
+	return size, uint32(mask & 1), 1
+}
+
 // escape writes the escape sequence of an absolute value of book 11.
-func (w *bitWriter) escape(v int16) {
+func (w *bitWriter) escape(v int) {
 	if v < escape {
 		return
 	}
