@@ -9,31 +9,58 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	melodyud "github.com/melodyud/melodyud"
 )
 
 // maxDumpedBox bounds what Dump holds of one box other than mdat.
 const maxDumpedBox = 16 << 20
+
+// Line is what Walk says of one box.
+type Line struct {
+	Offset int64  `json:"offset"` // of the box, in bytes from the start of the file
+	Size   int64  `json:"size"`   // bytes, header included
+	Depth  int    `json:"depth"`  // boxes around it
+	Kind   string `json:"kind"`   // four characters
+	Text   string `json:"text"`   // field=value…, empty for boxes it does not know
+}
 
 // Dump writes one line for every box r has, to compare and to look at:
 //
 //	offset size  kind  field=value…
 //
 // mdat is shown by its hash. Boxes it does not know are shown by kind and size,
-// so files of other makers can be dumped too. Memory is bounded.
+// so files of other makers can be dumped too. Memory is bounded. What is no MP4 at
+// all is refused with ErrInvalid.
 func Dump(w io.Writer, r io.Reader) error {
 	out := bufio.NewWriter(w)
-	d := dumper{w: out}
-	err := d.file(r)
+	err := Walk(r, func(l Line) error {
+		name := strings.Repeat("  ", l.Depth) + l.Kind
+		_, err := fmt.Fprintf(out, "%8d %8d  %s\n", l.Offset, l.Size, strings.TrimRight(name+"  "+l.Text, " "))
+		return err
+	})
 	return errors.Join(err, out.Flush())
 }
 
+// Walk is Dump for programs: it calls visit for every box, parents before their
+// children, and stops at its first error.
+func Walk(r io.Reader, visit func(Line) error) error {
+	d := dumper{visit: visit}
+	if err := d.file(r); err != nil {
+		return err
+	}
+	return d.err
+}
+
 type dumper struct {
-	w *bufio.Writer
+	visit func(Line) error
+	err   error // the first of visit
 }
 
 func (d *dumper) line(depth int, offset, size int64, kind, text string) {
-	name := strings.Repeat("  ", depth) + printable(kind)
-	fmt.Fprintf(d.w, "%8d %8d  %s\n", offset, size, strings.TrimRight(name+"  "+text, " "))
+	if d.err == nil {
+		d.err = d.visit(Line{offset, size, depth, printable(kind), text})
+	}
 }
 
 // printable shows the four characters of a kind whatever bytes they are.
@@ -46,46 +73,92 @@ func printable(kind string) string {
 	}, kind)
 }
 
+// starts lists the boxes that a file or a piece of one may begin with.
+var starts = []string{"ftyp", "styp", "moov", "moof", "mdat", "sidx", "emsg", "prft", "free", "skip", "wide", "pdin", "uuid"}
+
+func errNoMP4() error {
+	return melodyud.Refuse(melodyud.ErrInvalid, "file.not-mp4",
+		"The file is no MP4: it does not begin with a box. Give an .mp4, .m4a or .m4s file.")
+}
+
 func (d *dumper) file(r io.Reader) error {
-	for offset := int64(0); ; {
+	for offset := int64(0); d.err == nil; {
 		var head [boxHeader]byte
-		if n, err := io.ReadFull(r, head[:]); err == io.EOF {
+		n, err := io.ReadFull(r, head[:])
+		if err == io.EOF && offset > 0 {
 			return nil
-		} else if err != nil {
+		}
+		kind := string(head[4:])
+		if offset == 0 && (n < boxHeader || !slices.Contains(starts, kind)) {
+			if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+				return fmt.Errorf("dump: %w", err)
+			}
+			return errNoMP4()
+		}
+		if err != nil {
 			return fmt.Errorf("dump at byte %d: %d bytes are left, too few for a box: %w", offset, n, err)
 		}
-		size, kind := int64(binary.BigEndian.Uint32(head[:])), string(head[4:])
-		if size < boxHeader {
-			return fmt.Errorf("dump at byte %d: box %q has size %d", offset, printable(kind), size)
-		}
-		if err := d.top(r, offset, size, kind); err != nil {
+		size, err := d.top(r, offset, int64(binary.BigEndian.Uint32(head[:])), kind)
+		if err != nil {
 			return fmt.Errorf("dump at byte %d: %w", offset, err)
 		}
 		offset += size
 	}
+	return nil
 }
 
-func (d *dumper) top(r io.Reader, offset, size int64, kind string) error {
-	if kind == "mdat" {
-		h := sha256.New()
-		if _, err := io.CopyN(h, r, size-boxHeader); err != nil {
-			return fmt.Errorf("mdat: %w", err)
+// top reads the box whose header was read and returns its size. Size 1 says that
+// 64 bits of size follow, size 0 that the box goes on to the end.
+func (d *dumper) top(r io.Reader, offset, size int64, kind string) (int64, error) {
+	header := int64(boxHeader)
+	if size == 1 {
+		var large [8]byte
+		if _, err := io.ReadFull(r, large[:]); err != nil {
+			return 0, fmt.Errorf("size of box %q: %w", printable(kind), err)
 		}
-		d.line(0, offset, size, kind, fmt.Sprintf("sha256=%.16x", h.Sum(nil)))
-		return nil
+		header += int64(len(large))
+		size = int64(min(binary.BigEndian.Uint64(large[:]), 1<<62))
+	}
+	if size < header && size != 0 {
+		return 0, fmt.Errorf("box %q has size %d", printable(kind), size)
+	}
+	if kind == "mdat" {
+		return d.mdat(r, offset, size, header)
 	}
 	if size > maxDumpedBox {
-		return fmt.Errorf("box %q has %d bytes, more than is looked at", printable(kind), size)
+		return 0, fmt.Errorf("box %q has %d bytes, more than is looked at", printable(kind), size)
 	}
-	body, err := io.ReadAll(io.LimitReader(r, size-boxHeader))
-	if err == nil && int64(len(body)) < size-boxHeader {
+	limit := size - header
+	if size == 0 {
+		limit = maxDumpedBox
+	}
+	body, err := io.ReadAll(io.LimitReader(r, limit))
+	if err == nil && size > 0 && int64(len(body)) < limit {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
-		return fmt.Errorf("box %q: %w", printable(kind), err)
+		return 0, fmt.Errorf("box %q: %w", printable(kind), err)
 	}
+	size = header + int64(len(body))
 	d.box(0, offset, box{kind, body, int(size)})
-	return nil
+	return size, nil
+}
+
+func (d *dumper) mdat(r io.Reader, offset, size, header int64) (int64, error) {
+	h := sha256.New()
+	limit := size - header
+	if size == 0 {
+		limit = 1 << 62
+	}
+	n, err := io.Copy(h, io.LimitReader(r, limit))
+	if err == nil && size > 0 && n < limit {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return 0, fmt.Errorf("mdat: %w", err)
+	}
+	d.line(0, offset, header+n, "mdat", fmt.Sprintf("sha256=%.16x", h.Sum(nil)))
+	return header + n, nil
 }
 
 // containers lists boxes that hold boxes, with the bytes before the first.

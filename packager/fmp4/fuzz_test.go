@@ -78,8 +78,8 @@ func TestFlippedBitsOfAnInitSegmentAreNoticed(t *testing.T) {
 			unnoticed++
 		}
 	}
-	// The handler's name, the brand caac and the rates in esds are free.
-	if free := 12 + 4 + 11; unnoticed > free {
+	// The handler's name, the brand caac, the rates in esds and the loudness are free.
+	if free := 12 + 4 + 11 + 4; unnoticed > free {
 		t.Errorf("%d of %d changed bytes go unnoticed, only %d are free", unnoticed, len(p.init), free)
 	}
 }

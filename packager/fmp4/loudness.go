@@ -62,20 +62,24 @@ func peakOf(code int16) *float64 {
 	return new(highestPeak - float64(code)/32)
 }
 
-// udta holds the track's loudness (NORM-6), nil if it is undefined. Peaks are
-// those of the source: accurate for lossless, of others only heard of.
+// peakReliability says that peaks are those of the source, which lossless has too;
+// lossy coding moves them.
+func (t Track) peakReliability() uint8 {
+	if t.Codec == melodyud.CodecFLAC {
+		return accurate
+	}
+	return unverified
+}
+
+// udta holds the track's loudness (NORM-6), nil if it is undefined.
 func (t Track) udta() mp4.Box {
 	loudness, ok := loudnessCode(t.Loudness.Integrated)
 	if !ok {
 		return nil
 	}
-	reliability := uint8(unverified)
-	if t.Codec == melodyud.CodecFLAC {
-		reliability = accurate
-	}
 	base := &mp4.LoudnessBase{
 		BsSamplePeakLevel: peakCode(t.Loudness.SamplePeak), BsTruePeakLevel: peakCode(t.Loudness.TruePeak),
-		MeasurementSystemForTP: systemBS1770, ReliabilityForTP: reliability,
+		MeasurementSystemForTP: systemBS1770, ReliabilityForTP: t.peakReliability(),
 		Measurements: []mp4.LoudnessMeasurement{{
 			MethodDefinition: programLoudness, MethodValue: loudness, MeasurementSystem: systemBS1770, Reliability: accurate,
 		}},
@@ -102,7 +106,7 @@ func readUdta(b []byte, h *Header) error {
 	f.plain()
 	f.zeros(2) // of all downmixes and dynamic ranges
 	peaks := f.u8()<<16 | f.u16()
-	f.expect("system and reliability of the peak", f.u8()&^0xF, systemBS1770<<4)
+	f.expect("system and reliability of the peaks", f.u8(), systemBS1770<<4|int64(h.peakReliability()))
 	f.expect("measurements", f.u8(), 1)
 	f.expect("method", f.u8(), programLoudness)
 	h.Loudness.Integrated = new(lowestLoudness + float64(f.u8())/4)
