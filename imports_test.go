@@ -57,6 +57,7 @@ var arrows = map[string][]string{
 	"transcode/features":      {"transcode/pcm"},
 	"packager":                {"internal/media", "packager/fmp4", "packager/hls", "packager/dash"},
 	"packager/fmp4":           {"internal/media"},
+	"packager/elementary":     {"internal/media"},
 	"packager/hls":            {},
 	"packager/dash":           {},
 

@@ -44,6 +44,7 @@ type cli struct {
 	PlayURL playURLCmd `cmd:"" name:"play-url" help:"Print an address that plays a track in any HLS player."`
 	Probe   probeCmd   `cmd:"" help:"Say whether files would be accepted, and why."`
 	Render  renderCmd  `cmd:"" help:"Run the whole engine on a local file, without a server."`
+	Encode  encodeCmd  `cmd:"" help:"Encode a local file into one other, to hear or measure the encoders."`
 	Dump    dumpCmd    `cmd:"" help:"Show the boxes of an MP4 file as text."`
 	Queue   queueCmd   `cmd:"" help:"For operators: what waits, what failed for good, and trying it again."`
 	Health  healthCmd  `cmd:"" help:"Ask a server whether it can take work."`
