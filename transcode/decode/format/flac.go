@@ -1,16 +1,14 @@
 package format
 
 import (
-	"bufio"
 	"crypto/md5" //nolint:gosec // FLAC's own checksum, not for security
+	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash"
 	"io"
 
-	"github.com/mewkiz/flac/frame"
-
 	"github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/transcode/decode/flac"
 	"github.com/melodyud/melodyud/transcode/decode/label"
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
@@ -51,9 +49,8 @@ func openFLAC(in *Input, at int64) (Facts, Sound, error) {
 		facts.Samples = -1
 	}
 	end := soundEnd(in, start)
-	return facts, &flacSound{
-		r: in.from(start, end-start), info: info, out: NewPlanes(info.channels), sum: md5.New(),
-	}, nil
+	frames := flac.NewReader(in.from(start, end-start), flac.Info{Rate: info.rate, Channels: info.channels, Depth: info.depth})
+	return facts, &flacSound{frames: frames, info: info, out: NewPlanes(info.channels), sum: md5.New()}, nil
 }
 
 // maxFLACExpansion: a constant block of 65,535 samples takes 11 bytes at least;
@@ -142,14 +139,14 @@ func soundEnd(in *Input, start int64) int64 {
 // flacSound decodes frames. Every frame is checked by its CRC-16 and the whole
 // by the MD5 of STREAMINFO.
 type flacSound struct {
-	r     *bufio.Reader
-	info  flacInfo
-	out   *Planes
-	sum   hash.Hash
-	raw   []byte
-	done  int64
-	notes []string
-	err   error
+	frames *flac.Reader
+	info   flacInfo
+	out    *Planes
+	sum    hash.Hash
+	raw    []byte
+	done   int64
+	notes  []string
+	err    error
 }
 
 func (s *flacSound) Read() (pcm.Block, error) {
@@ -164,70 +161,57 @@ func (s *flacSound) Read() (pcm.Block, error) {
 }
 
 func (s *flacSound) next() (pcm.Block, error) {
-	f, err := s.frame()
+	samples, err := s.frames.Next()
+	if errors.Is(err, flac.ErrFormat) {
+		return pcm.Block{}, Reject("audio.changes-format", "%v", err)
+	}
 	if err != nil {
 		return pcm.Block{}, s.finish(err)
 	}
-	n := len(f.Subframes[0].Samples)
-	b := s.out.First(n)
+	b := s.out.First(len(samples[0]))
 	scale := 1 / float32(int(1)<<(s.info.depth-1))
-	for c, sub := range f.Subframes {
-		if len(sub.Samples) != n {
-			return pcm.Block{}, fmt.Errorf("subframes of %d and %d samples", n, len(sub.Samples))
-		}
-		for i, v := range sub.Samples {
-			b.Samples[c][i] = float32(v) * scale
+	for c, ints := range samples {
+		plane := b.Samples[c][:len(ints)]
+		for i, v := range ints {
+			plane[i] = float32(v) * scale
 		}
 	}
-	s.add(f)
-	s.done += int64(n)
+	s.add(samples)
+	s.done += int64(b.Len())
 	return b, nil
 }
 
-// frame parses the next frame. A header may leave rate and depth to STREAMINFO.
-func (s *flacSound) frame() (*frame.Frame, error) {
-	f, err := frame.New(s.r)
-	if err != nil {
-		return nil, err
-	}
-	if f.BitsPerSample == 0 {
-		f.BitsPerSample = uint8(s.info.depth)
-	}
-	rate := int(f.SampleRate)
-	if rate == 0 {
-		rate = s.info.rate
-	}
-	if rate != s.info.rate || f.Channels.Count() != s.info.channels {
-		return nil, Reject("audio.changes-format", "frame of %d Hz, %d channels", rate, f.Channels.Count())
-	}
-	if int(f.BitsPerSample) != s.info.depth {
-		return nil, Reject("audio.damaged", "frame of %d bits in a file of %d", f.BitsPerSample, s.info.depth)
-	}
-	if f.BlockSize == 0 {
-		return nil, errors.New("frame without samples")
-	}
-	if err := f.Parse(); err != nil {
-		return nil, unexpected(err)
-	}
-	return f, nil
-}
-
 // add feeds the MD5, which is over interleaved little-endian samples.
-func (s *flacSound) add(f *frame.Frame) {
-	width := (s.info.depth + 7) / 8
-	n, channels := len(f.Subframes[0].Samples), len(f.Subframes)
-	if need := n * channels * width; cap(s.raw) < need {
-		s.raw = make([]byte, need)
+func (s *flacSound) add(samples [][]int32) {
+	width, channels := (s.info.depth+7)/8, len(samples)
+	n := len(samples[0]) * channels * width
+	if cap(s.raw) < n {
+		s.raw = make([]byte, n)
 	}
-	s.raw = s.raw[:n*channels*width]
-	for c, sub := range f.Subframes {
-		for i, v := range sub.Samples {
-			for k := range width {
-				s.raw[(i*channels+c)*width+k] = byte(v >> (8 * k))
-			}
-		}
+	s.raw = s.raw[:n]
+	for c, ints := range samples {
+		interleave(s.raw[c*width:], ints, width, channels*width)
 	}
 	_, _ = s.sum.Write(s.raw) // a hash never fails
+}
+
+// interleave writes the low bytes of each value, stride bytes apart.
+func interleave(raw []byte, ints []int32, width, stride int) {
+	at := 0
+	switch width {
+	case 2:
+		for _, v := range ints {
+			binary.LittleEndian.PutUint16(raw[at:], uint16(v))
+			at += stride
+		}
+	default:
+		for _, v := range ints {
+			for k := range width {
+				raw[at+k] = byte(v >> (8 * k))
+			}
+			at += stride
+		}
+	}
 }
 
 // finish turns the end of the frames into the end of the sound, or into what is
