@@ -66,7 +66,7 @@ var arrows = map[string][]string{
 	"internal/accounts": shared,
 	"internal/catalog":  shared,
 	"workers":           append([]string{"transcode", "packager", "internal/media"}, shared...),
-	"edge":              append([]string{"edge/cache", "packager/hls", "packager/dash"}, shared...),
+	"edge":              append([]string{"edge/cache", "packager", "packager/fmp4", "packager/hls", "packager/dash"}, shared...),
 	"edge/cache":        {"internal/objectstore"},
 
 	// The page, and the suites, which only tests import.

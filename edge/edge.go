@@ -103,11 +103,14 @@ func (e *Edge) Register(r *api.Router) {
 	} {
 		r.Mux.Handle("GET "+root+pattern, e.open(serve))
 	}
-	r.Mux.HandleFunc("GET /p/", func(w http.ResponseWriter, r *http.Request) {
-		allowOrigins(w.Header())
-		fail(w, r, errGone)
-	})
+	r.Mux.HandleFunc("GET /p/", gone)
 	r.Mux.HandleFunc("OPTIONS /p/", preflight)
+	e.registerLists(r)
+}
+
+func gone(w http.ResponseWriter, r *http.Request) {
+	allowOrigins(w.Header())
+	fail(w, r, errGone)
 }
 
 // play is one authorised request.

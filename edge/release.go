@@ -93,6 +93,15 @@ func (r *releases) get(ctx context.Context, id melodyud.ReleaseID) (*release, er
 	}
 }
 
+// settled returns a release that was published once, without asking whether it
+// still is.
+func (r *releases) settled(ctx context.Context, id melodyud.ReleaseID) (*release, error) {
+	if old, ok := r.known.GetIfPresent(id); ok && old.manifest != nil {
+		return old, nil
+	}
+	return r.get(ctx, id)
+}
+
 func (r *release) orGone() (*release, error) {
 	if r.manifest == nil {
 		return nil, errGone

@@ -68,22 +68,34 @@ func (f *fragment) reset(start int64) {
 // writeTo writes f as segment number n (from 1) and returns its bytes. frame is
 // the usual duration of a packet.
 func (f *fragment) writeTo(w io.Writer, n, frame int) (int64, error) {
-	moof, err := f.moof(uint32(n), uint32(frame))
+	head, err := f.head(n, uint32(frame))
 	if err != nil {
 		return 0, err
 	}
-	head, err := encode(mp4.NewStyp("cmfs", 0, []string{"cmfs", "iso6", "msdh"}), moof)
-	if err != nil {
-		return 0, err
-	}
-	head = binary.BigEndian.AppendUint32(head, uint32(boxHeader+len(f.data)))
-	head = append(head, "mdat"...)
 	for _, b := range [][]byte{head, f.data} {
 		if _, err := w.Write(b); err != nil {
 			return 0, fmt.Errorf("write segment: %w", err)
 		}
 	}
 	return int64(len(head) + len(f.data)), nil
+}
+
+// head is all of a segment but its packets.
+func (f *fragment) head(n int, frame uint32) ([]byte, error) {
+	moof, err := f.moof(uint32(n), frame)
+	if err != nil {
+		return nil, err
+	}
+	out, err := encode(mp4.NewStyp("cmfs", 0, []string{"cmfs", "iso6", "msdh"}), moof)
+	if err != nil {
+		return nil, err
+	}
+	size := uint32(boxHeader)
+	for _, s := range f.samples {
+		size += s.Size
+	}
+	out = binary.BigEndian.AppendUint32(out, size)
+	return append(out, "mdat"...), nil
 }
 
 func (f *fragment) moof(n, frame uint32) (*mp4.MoofBox, error) {

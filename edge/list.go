@@ -1,0 +1,272 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/edge/cache"
+	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/ticket"
+	"github.com/melodyud/melodyud/packager/fmp4"
+	"github.com/melodyud/melodyud/packager/hls"
+)
+
+const (
+	// headBytes holds the boxes before a segment's first packet many times over.
+	headBytes = 16 << 10
+	// atOnce is how many manifests of a list are read at the same time.
+	atOnce = 8
+)
+
+// list is one authorised request for tracks that play one after the other.
+type list struct {
+	*sequence
+	ids      []melodyud.ReleaseID
+	releases []*release
+	claims   ticket.Claims
+	form     form
+}
+
+type listHandler func(w http.ResponseWriter, r *http.Request, l list) error
+
+// registerLists hangs the addresses of lists on r:
+//
+//	/l/<ticket>/<digest>/<releases>/<form>/index.m3u8, hifi.m3u8
+//	                                       <rendition>/index.m3u8
+//	                                       <rendition>/init/<run>.mp4
+//	                                       <rendition>/s/<n>.m4s
+func (e *Edge) registerLists(r *api.Router) {
+	const root = "/l/{ticket}/{digest}/{releases}/{form}/"
+	for pattern, serve := range map[string]listHandler{
+		"index.m3u8":              func(w http.ResponseWriter, r *http.Request, l list) error { return l.multivariant(w, r, hls.Standard) },
+		"hifi.m3u8":               e.hifiList,
+		"{rendition}/index.m3u8":  e.listMedia,
+		"{rendition}/init/{run}":  e.listInit,
+		"{rendition}/s/{segment}": e.listSegment,
+	} {
+		r.Mux.Handle("GET "+root+pattern, e.openList(serve))
+	}
+	r.Mux.HandleFunc("GET /l/", gone)
+	r.Mux.HandleFunc("OPTIONS /l/", preflight)
+}
+
+func (e *Edge) openList(serve listHandler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		allowOrigins(w.Header())
+		l, err := e.admitList(r)
+		if err == nil {
+			err = serve(w, r, l)
+		}
+		if err != nil {
+			fail(w, r, err)
+		}
+	})
+}
+
+// admitList checks the ticket before any cache is asked (TOK-7), then finds the
+// tracks.
+func (e *Edge) admitList(r *http.Request) (list, error) {
+	path := strings.TrimPrefix(r.URL.EscapedPath(), "/l/"+r.PathValue("ticket"))
+	claims, err := e.config.Tickets.Verify(r.PathValue("ticket"), path, e.config.Now())
+	if err != nil {
+		return list{}, err
+	}
+	ids, err := ticket.ParseList(r.PathValue("digest"), r.PathValue("releases"))
+	if err != nil {
+		return list{}, err
+	}
+	l := list{ids: ids, claims: claims, form: form(r.PathValue("form"))}
+	if l.form != plain && l.form != exact {
+		return list{}, errGone
+	}
+	// A segment needs the other tracks only for their lengths, which never change;
+	// whether its own track is still published is asked when it is served.
+	find := e.releases.get
+	if r.PathValue("segment") != "" || r.PathValue("run") != "" {
+		find = e.releases.settled
+	}
+	if l.releases, err = all(r.Context(), ids, find); err != nil {
+		return list{}, err
+	}
+	manifests := make([]*melodyud.Manifest, len(ids))
+	for i, one := range l.releases {
+		manifests[i] = one.manifest
+	}
+	l.sequence, err = newSequence(manifests)
+	return l, err
+}
+
+// all finds the releases of ids, a few at a time.
+func all(ctx context.Context, ids []melodyud.ReleaseID,
+	find func(context.Context, melodyud.ReleaseID) (*release, error),
+) ([]*release, error) {
+	found := make([]*release, len(ids))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for i, id := range ids {
+		group.Go(func() (err error) {
+			found[i], err = find(ctx, id)
+			return err
+		})
+	}
+	return found, group.Wait()
+}
+
+func (e *Edge) hifiList(w http.ResponseWriter, r *http.Request, l list) error {
+	if l.claims.Tier != ticket.Premium {
+		return errTier
+	}
+	return l.multivariant(w, r, hls.Hifi)
+}
+
+func (l list) multivariant(w http.ResponseWriter, r *http.Request, f hls.Flavour) error {
+	body, err := hls.Multivariant(l.whole(), hls.Options{Flavour: f})
+	return text(w, r, typeHLS, body, err)
+}
+
+func (e *Edge) listMedia(w http.ResponseWriter, r *http.Request, l list) error {
+	if _, err := l.allowed(r); err != nil {
+		return err
+	}
+	body, err := l.playlist()
+	return text(w, r, typeHLS, body, err)
+}
+
+// allowed is the name of the rendition of the path, if the listener may have it.
+func (l list) allowed(r *http.Request) (string, error) {
+	name := r.PathValue("rendition")
+	if !l.has(name) {
+		return "", errGone
+	}
+	if l.rendition(0, name).Codec == melodyud.CodecFLAC && l.claims.Tier != ticket.Premium {
+		return "", errTier
+	}
+	return name, nil
+}
+
+func (e *Edge) listInit(w http.ResponseWriter, r *http.Request, l list) error {
+	name, err := l.allowed(r)
+	if err != nil {
+		return err
+	}
+	run, ok := numbered(r.PathValue("run"), ".mp4", len(l.runs))
+	if !ok {
+		return errGone
+	}
+	k := l.runs[run]
+	if _, err := e.releases.get(r.Context(), l.ids[k]); err != nil {
+		return err
+	}
+	found := l.rendition(k, name)
+	raw, err := io.ReadAll(e.blocks.Reader(r.Context(), l.key(k, found), found.Size, 0, found.InitSize))
+	if err != nil {
+		return err
+	}
+	body, err := fmp4.SequenceInit(raw)
+	if err != nil {
+		return fmt.Errorf("init segment of %s: %w", l.key(k, found), err)
+	}
+	return media(w, r, fmt.Sprintf(`"%.20s-i"`, found.SHA256), bytes.NewReader(body))
+}
+
+func (l list) key(k int, r *melodyud.Rendition) string {
+	return "media/" + l.manifests[k].RenderHash + "/" + r.File
+}
+
+// numbered reads "<n>" + ending with 0 <= n < end.
+func numbered(s, ending string, end int) (int, bool) {
+	digits, ok := strings.CutSuffix(s, ending)
+	n, err := strconv.Atoi(digits)
+	return n, ok && err == nil && n >= 0 && n < end && digits == strconv.Itoa(n)
+}
+
+func (e *Edge) listSegment(w http.ResponseWriter, r *http.Request, l list) error {
+	name, err := l.allowed(r)
+	if err != nil {
+		return err
+	}
+	n, ok := numbered(r.PathValue("segment"), ".m4s", l.numbers[len(l.numbers)-1])
+	if !ok {
+		return errGone
+	}
+	k, i, _ := l.locate(n)
+	if _, err := e.releases.get(r.Context(), l.ids[k]); err != nil {
+		return err
+	}
+	found, starts := l.rendition(k, name), l.releases[k].offsets[name]
+	from, length := starts[i], starts[i+1]-starts[i]
+	key := l.key(k, found)
+	head, err := io.ReadAll(e.blocks.Reader(r.Context(), key, found.Size, from, min(length, headBytes)))
+	if err != nil {
+		return err
+	}
+	place := l.place(k, i, name, l.form)
+	moved, rest, err := fmp4.Relocate(head, place)
+	if err != nil {
+		return fmt.Errorf("segment %d of %s: %w", i, key, err)
+	}
+	tail := e.blocks.Reader(r.Context(), key, found.Size, from+rest, length-rest)
+	tag := fmt.Sprintf(`"%.20s-%x-%x-%s"`, found.SHA256, from, place.Shift, l.form)
+	return media(w, r, tag, &joint{head: moved, tail: tail, length: length - rest})
+}
+
+// media answers with bytes that never change under their name, honouring
+// conditionals and a single range (EDGE-4, EDGE-6).
+func media(w http.ResponseWriter, r *http.Request, tag string, body io.ReadSeeker) error {
+	h := w.Header()
+	h.Set("Content-Type", "audio/mp4")
+	h.Set("Cache-Control", forever)
+	h.Set("ETag", tag)
+	size, err := body.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	keepOneRange(r, size)
+	http.ServeContent(w, r, "", time.Time{}, body)
+	return nil
+}
+
+// joint reads head and then tail.
+type joint struct {
+	head   []byte
+	tail   *cache.Reader
+	length int64 // of tail
+	at     int64
+}
+
+func (j *joint) Read(p []byte) (int, error) {
+	if j.at < int64(len(j.head)) {
+		n := copy(p, j.head[j.at:])
+		j.at += int64(n)
+		return n, nil
+	}
+	if _, err := j.tail.Seek(j.at-int64(len(j.head)), io.SeekStart); err != nil {
+		return 0, err
+	}
+	n, err := j.tail.Read(p)
+	j.at += int64(n)
+	return n, err
+}
+
+func (j *joint) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += j.at
+	case io.SeekEnd:
+		offset += int64(len(j.head)) + j.length
+	}
+	if offset < 0 {
+		return 0, fmt.Errorf("seek to %d", offset)
+	}
+	j.at = offset
+	return offset, nil
+}
