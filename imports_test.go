@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"internal/ticket":      {},
 	"internal/ops":         {},
 	"internal/media":       {},
+	"internal/offline":     {},
 	"internal/database":    {},
 	"internal/objectstore": {},
 	"internal/eventlog":    {},
@@ -66,7 +67,7 @@ var arrows = map[string][]string{
 	"internal/accounts": shared,
 	"internal/catalog":  shared,
 	"workers":           append([]string{"transcode", "packager", "internal/media"}, shared...),
-	"edge":              append([]string{"edge/cache", "packager", "packager/fmp4", "packager/hls", "packager/dash"}, shared...),
+	"edge":              append([]string{"edge/cache", "packager", "packager/fmp4", "packager/hls", "packager/dash", "internal/offline"}, shared...),
 	"edge/cache":        {"internal/objectstore"},
 
 	// The page, and the suites, which only tests import.

@@ -8,6 +8,10 @@
 //	                             /<rendition>/index.m3u8
 //	                             /<rendition>/init.mp4
 //	                             /<rendition>/s/<n>.m4s
+//	                             /encrypted/aes-128/<secret>/…    the same for HLS, encrypted
+//	                                                        /<n>.key
+//	                             /preview/segments/<from>-<to>/…  the AAC ladder, cut
+//	                             /offline/v1/<secret>/<device>/<rendition>.mud
 //
 // All other addresses are relative to the first one (HLS-5), so the ticket is
 // inherited and never stored in a playlist.
@@ -43,10 +47,20 @@ type tickets interface {
 	Verify(token, path string, now time.Time) (ticket.Claims, error)
 }
 
+// mediaKeys knows the keys of encrypted sound.
+type mediaKeys interface {
+	SegmentKey(s ticket.Stream, run int) ([]byte, bool)
+	SegmentIV(s ticket.Stream, rendition string, run int) ([]byte, bool)
+	OfflineKey(s ticket.Stream, binding, rendition string) ([]byte, bool)
+}
+
 // Config of an Edge.
 type Config struct {
 	Store   store
 	Tickets tickets
+	// MediaKeys makes the keys of encrypted segments and offline files; nil: there
+	// are none here.
+	MediaKeys mediaKeys
 	// CacheBytes is the memory for blocks of track files; default 256 MiB.
 	CacheBytes int64
 	Logger     *slog.Logger          // default: discards
@@ -93,16 +107,21 @@ func (e *Edge) Close() {
 // Register hangs the playback addresses on r.
 func (e *Edge) Register(r *api.Router) {
 	const root = "/p/{ticket}/{track}/{release}/"
-	for pattern, serve := range map[string]handler{
+	streams := map[string]handler{
 		"index.m3u8":              e.standard,
 		"hifi.m3u8":               e.hifi,
-		"manifest.mpd":            e.dash,
 		"{rendition}/index.m3u8":  e.media,
 		"{rendition}/init.mp4":    e.initSegment,
 		"{rendition}/s/{segment}": e.segment,
-	} {
-		r.Mux.Handle("GET "+root+pattern, e.open(serve))
 	}
+	for pattern, serve := range streams {
+		r.Mux.Handle("GET "+root+pattern, e.open(serve))
+		r.Mux.Handle("GET "+root+"encrypted/aes-128/{secret}/"+pattern, e.open(e.encrypted(serve)))
+		r.Mux.Handle("GET "+root+"preview/segments/{range}/"+pattern, e.open(preview(serve)))
+	}
+	r.Mux.Handle("GET "+root+"manifest.mpd", e.open(e.dash))
+	r.Mux.Handle("GET "+root+"encrypted/aes-128/{secret}/{key}", e.open(e.encrypted(e.key)))
+	r.Mux.Handle("GET "+root+"offline/v1/{secret}/{device}/{file}", e.open(e.offline))
 	r.Mux.HandleFunc("GET /p/", gone)
 	r.Mux.HandleFunc("OPTIONS /p/", preflight)
 	e.registerLists(r)
@@ -115,8 +134,11 @@ func gone(w http.ResponseWriter, r *http.Request) {
 
 // play is one authorised request.
 type play struct {
-	*release
-	claims ticket.Claims
+	manifest *melodyud.Manifest // of the release, or of the part of it that is played
+	first    int                // the number of the manifest's first segment
+	offsets  map[string][]int64 // per rendition: where each of the release's segments starts, and the end
+	cipher   *cbc               // nil: segments are clear
+	claims   ticket.Claims
 }
 
 type handler func(w http.ResponseWriter, r *http.Request, p play) error
@@ -152,7 +174,7 @@ func (e *Edge) admit(r *http.Request) (play, error) {
 	if err != nil {
 		return play{}, err
 	}
-	return play{known, claims}, nil
+	return play{manifest: known.manifest, offsets: known.offsets, claims: claims}, nil
 }
 
 var (

@@ -87,6 +87,7 @@ type stage struct {
 	shelf   *shelf
 	handler http.Handler
 	keys    *ticket.Keyring
+	media   *ticket.MediaKeys
 	now     atomic.Int64 // unix nanoseconds
 	track   melodyud.TrackID
 	release melodyud.ReleaseID
@@ -107,7 +108,12 @@ func newStage(t testing.TB) *stage {
 	}
 	s.now.Store(start.UnixNano())
 	s.publish(t)
-	e, err := edge.New(edge.Config{Store: s.shelf, Tickets: keys, Now: func() time.Time { return time.Unix(0, s.now.Load()) }})
+	media, err := ticket.NewMediaKeys(ticket.Key{ID: "m2", Secret: bytes.Repeat([]byte{2}, 32)}, ticket.Key{ID: "m1", Secret: bytes.Repeat([]byte{3}, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.media = media
+	e, err := edge.New(edge.Config{Store: s.shelf, Tickets: keys, MediaKeys: media, Now: func() time.Time { return time.Unix(0, s.now.Load()) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +163,12 @@ func (s *stage) manifestKey() string { return "releases/" + string(s.release) + 
 
 func (s *stage) base(t testing.TB, tier ticket.Tier) string {
 	t.Helper()
-	prefix := "/" + string(s.track) + "/" + string(s.release) + "/"
+	return s.at(t, tier, ticket.ReleasePrefix(s.track, s.release))
+}
+
+// at is the address that a ticket for prefix opens.
+func (s *stage) at(t testing.TB, tier ticket.Tier, prefix string) string {
+	t.Helper()
 	token, err := s.keys.Sign(ticket.Claims{
 		Expires: start.Add(time.Hour), Prefix: prefix, Session: "s1", Tier: tier,
 	})

@@ -36,7 +36,7 @@ func (e *Edge) hifi(w http.ResponseWriter, r *http.Request, p play) error {
 
 func (p play) multivariant(w http.ResponseWriter, r *http.Request, f hls.Flavour) error {
 	body, err := hls.Multivariant(p.manifest, hls.Options{
-		Flavour: f, Track: melodyud.TrackID(r.PathValue("track")),
+		Flavour: f, Track: melodyud.TrackID(r.PathValue("track")), First: p.first, Protection: p.cipher.protection(),
 	})
 	return text(w, r, typeHLS, body, err)
 }
@@ -46,7 +46,7 @@ func (e *Edge) media(w http.ResponseWriter, r *http.Request, p play) error {
 	if err != nil {
 		return err
 	}
-	body, err := hls.Media(p.manifest, found.Name, hls.Options{})
+	body, err := hls.Media(p.manifest, found.Name, hls.Options{First: p.first, Protection: p.cipher.protection()})
 	return text(w, r, typeHLS, body, err)
 }
 

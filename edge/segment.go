@@ -22,7 +22,7 @@ func (e *Edge) initSegment(w http.ResponseWriter, r *http.Request, p play) error
 	if err != nil {
 		return err
 	}
-	return e.stretch(w, r, p, found, 0, found.InitSize)
+	return e.stretch(w, r, p, found, part{0, found.InitSize}, clear)
 }
 
 func (e *Edge) segment(w http.ResponseWriter, r *http.Request, p play) error {
@@ -33,32 +33,63 @@ func (e *Edge) segment(w http.ResponseWriter, r *http.Request, p play) error {
 	number, ok := strings.CutSuffix(r.PathValue("segment"), ".m4s")
 	i, err := strconv.Atoi(number)
 	starts := p.offsets[found.Name]
-	if !ok || err != nil || i < 0 || i >= len(starts)-1 || number != strconv.Itoa(i) {
+	if !ok || err != nil || i < p.first || i >= p.first+len(p.manifest.Segments) || number != strconv.Itoa(i) {
 		return errGone
 	}
-	return e.stretch(w, r, p, found, starts[i], starts[i+1]-starts[i])
+	as := clear
+	if p.cipher != nil {
+		if as, err = p.cipher.segment(found.Name, i); err != nil {
+			return err
+		}
+	}
+	return e.stretch(w, r, p, found, part{starts[i], starts[i+1] - starts[i]}, as)
+}
+
+// part is a stretch of a track file, in bytes.
+type part struct{ offset, length int64 }
+
+// shape is how a part is sent.
+type shape struct {
+	tag   string                                            // tells its bytes from other shapes' in the ETag
+	size  func(length int64) int64                          // of a part of length bytes
+	apply func(io.ReadSeeker, int64) (io.ReadSeeker, error) // to a part of so many bytes
+}
+
+// clear sends bytes as they are stored.
+var clear = shape{
+	size:  func(length int64) int64 { return length },
+	apply: func(body io.ReadSeeker, _ int64) (io.ReadSeeker, error) { return body, nil },
 }
 
 // stretch answers with a part of a track file, honouring conditionals and a
 // single range (EDGE-4, EDGE-6).
-func (e *Edge) stretch(w http.ResponseWriter, r *http.Request, p play, found *melodyud.Rendition, offset, length int64) error {
+func (e *Edge) stretch(w http.ResponseWriter, r *http.Request, p play, found *melodyud.Rendition, part part, as shape) error {
 	began := e.config.Now()
 	key := "media/" + p.manifest.RenderHash + "/" + found.File
-	hit := e.blocks.Has(key, offset)
-	body := e.blocks.Reader(r.Context(), key, found.Size, offset, length)
+	hit := e.blocks.Has(key, part.offset)
+	body := e.blocks.Reader(r.Context(), key, found.Size, part.offset, part.length)
 	if r.Method == http.MethodGet { // fail before the headers are out, if at all
 		if err := warm(body); err != nil {
 			return err
 		}
 	}
+	sent, err := as.apply(body, part.length)
+	if err != nil {
+		return err
+	}
 	h := w.Header()
-	h.Set("Content-Type", "audio/mp4")
-	h.Set("Cache-Control", forever)
-	h.Set("ETag", fmt.Sprintf(`"%.20s-%x-%x"`, found.SHA256, offset, length))
+	if h.Get("Content-Type") == "" {
+		h.Set("Content-Type", "audio/mp4")
+		h.Set("Cache-Control", forever)
+	}
+	h.Set("ETag", fmt.Sprintf(`"%.20s-%x-%x%s"`, found.SHA256, part.offset, part.length, as.tag))
 	h.Set("Cache-Status", cacheStatus(hit))
 	h.Set("Server-Timing", fmt.Sprintf("edge;dur=%.1f", float64(e.config.Now().Sub(began).Microseconds())/1000))
-	keepOneRange(r, length)
-	http.ServeContent(direct{w, body}, r, "", time.Time{}, body)
+	keepOneRange(r, as.size(part.length))
+	if sent == io.ReadSeeker(body) {
+		w = direct{w, body}
+	}
+	http.ServeContent(w, r, "", time.Time{}, sent)
 	return nil
 }
 

@@ -71,18 +71,24 @@ type Keyring struct {
 // NewKeyring returns a keyring of one or more keys, newest first. Keys that are
 // too short, unnamed or named alike are ErrInvalid.
 func NewKeyring(keys ...Key) (*Keyring, error) {
+	if err := checkKeys(keys); err != nil {
+		return nil, err
+	}
+	return &Keyring{keys: keys}, nil
+}
+
+func checkKeys(keys []Key) error {
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("%w: a keyring needs a key", melodyud.ErrInvalid)
+		return fmt.Errorf("%w: a keyring needs a key", melodyud.ErrInvalid)
 	}
 	seen := map[string]bool{}
 	for _, k := range keys {
 		if !plain(k.ID) || seen[k.ID] || len(k.Secret) < minKey {
-			return nil, fmt.Errorf("%w: ticket key %q: needs a name of its own and %d bytes or more",
-				melodyud.ErrInvalid, k.ID, minKey)
+			return fmt.Errorf("%w: key %q: needs a name of its own and %d bytes or more", melodyud.ErrInvalid, k.ID, minKey)
 		}
 		seen[k.ID] = true
 	}
-	return &Keyring{keys: keys}, nil
+	return nil
 }
 
 // ParseKeys reads "id:base64,id:base64", newest first, as configuration has it.

@@ -7,8 +7,12 @@
 // BYTERANGE into the track files for plain file servers (HLS-74).
 //
 // EXT-X-MEDIA (HLS-19) is not written: no player at hand shows the depth and rate
-// it carries, and audio groups make several fetch a playlist twice. Encryption
-// (HLS-90) and ads (AD-1) are not here either.
+// it carries, and audio groups make several fetch a playlist twice. Ads (AD-1) are
+// not here either.
+//
+// Encryption is a list of keys for each run of segments (Protection): what they
+// open, and who may have them, is the server's. DRM systems plug in as further keys
+// of the list with a format of their own (HLS-94).
 //
 // Printing and parsing are hls-m3u8's. It always writes EXT-X-VERSION and puts
 // EXT-X-TARGETDURATION after EXT-X-PLAYLIST-TYPE, which RFC 8216 allows. Its

@@ -15,7 +15,8 @@ import (
 	melodyud "github.com/melodyud/melodyud"
 )
 
-// mediaVersion is what EXT-X-MAP in a media playlist needs (HLS-4).
+// mediaVersion is what EXT-X-MAP in a media playlist needs, and more than any key
+// does (HLS-4).
 const mediaVersion = 6
 
 // MediaPlaylist is the content of a media playlist.
@@ -35,6 +36,7 @@ type Part struct {
 // Segment is one media segment.
 type Segment struct {
 	Part
+	Keys         []Key // of this segment and those behind it, up to the next with keys; none: as before
 	Microseconds int64 // EXTINF, which has 6 digits (HLS-52)
 }
 
@@ -69,7 +71,8 @@ func NewMedia(m *melodyud.Manifest, rendition string, o Options) (MediaPlaylist,
 		if o.Style == ByteRange {
 			s.Part = Part{URI: r.File, Offset: offset, Length: r.Sizes[i]}
 		} else {
-			s.URI = "s/" + strconv.Itoa(i) + ".m4s"
+			s.URI = "s/" + strconv.Itoa(o.First+i) + ".m4s"
+			s.Keys = o.Protection.keysAt(rendition, o.First, o.First+i)
 		}
 		offset += r.Sizes[i]
 		p.Segments = append(p.Segments, s)
@@ -92,8 +95,13 @@ func (p MediaPlaylist) encode() ([]byte, error) {
 	out.MediaType = m3u8.VOD
 	out.SetDefaultMap(p.Init.URI, p.Init.Length, p.Init.Offset)
 	for _, s := range p.Segments {
+		for _, k := range s.Keys {
+			if err := k.check(); err != nil {
+				return nil, fmt.Errorf("print media playlist: %w", err)
+			}
+		}
 		if err := out.AppendSegment(&m3u8.MediaSegment{
-			URI: s.URI, Duration: float64(s.Microseconds) / 1e6, Limit: s.Length, Offset: s.Offset,
+			URI: s.URI, Duration: float64(s.Microseconds) / 1e6, Limit: s.Length, Offset: s.Offset, Keys: toLibrary(s.Keys),
 		}); err != nil {
 			return nil, fmt.Errorf("print media playlist: %w", err)
 		}
@@ -151,8 +159,13 @@ func fromLibrary(in *m3u8.MediaPlaylist) (MediaPlaylist, error) {
 		if playable := s.Duration > 0 && math.Round(s.Duration) <= float64(p.TargetDuration); !playable {
 			return p, fmt.Errorf("segment %d lasts %f s, the target duration is %d s", i, s.Duration, p.TargetDuration)
 		}
+		keys, err := fromLibraryKeys(s.Keys)
+		if err != nil {
+			return p, err
+		}
 		p.Segments = append(p.Segments, Segment{
 			Part:         Part{URI: s.URI, Offset: s.Offset, Length: s.Limit},
+			Keys:         keys,
 			Microseconds: int64(math.Round(s.Duration * 1e6)),
 		})
 	}

@@ -3,6 +3,7 @@ package hls
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,6 +22,7 @@ const (
 type MultivariantPlaylist struct {
 	Variants []Variant
 	Session  []SessionData
+	Keys     []Key // EXT-X-SESSION-KEY (HLS-21)
 }
 
 // Variant is one EXT-X-STREAM-INF with its URI.
@@ -70,6 +72,7 @@ func NewMultivariant(m *melodyud.Manifest, o Options) MultivariantPlaylist {
 		p.Variants = append(p.Variants, v)
 	}
 	startWith(p.Variants, firstVariant(p.Variants))
+	p.Keys = o.Protection.sessionKeys(o.First, len(m.Segments))
 	return p
 }
 
@@ -149,16 +152,26 @@ func (p MultivariantPlaylist) encode() []byte {
 	for _, d := range p.Session {
 		out.SessionDatas = append(out.SessionDatas, &m3u8.SessionData{DataId: d.ID, Value: d.Value, Format: "JSON"})
 	}
+	for _, k := range toLibrary(p.Keys) {
+		out.SessionKeys = append(out.SessionKeys, &k)
+	}
 	for _, v := range p.Variants {
 		out.Append(v.URI, nil, m3u8.VariantParams{
 			Bandwidth: uint32(v.Bandwidth), AverageBandwidth: uint32(v.AverageBandwidth),
 			Score: float64(v.Score), Codecs: v.Codecs, StableVariantId: v.Name,
 		})
 	}
+	if slices.ContainsFunc(p.Keys, func(k Key) bool { return k.Format != "" || k.Method == SampleAES }) {
+		out.SetVersion(formatVersion)
+		return out.Encode().Bytes()
+	}
 	return withoutVersion(out.Encode().Bytes())
 }
 
-// withoutVersion drops the library's EXT-X-VERSION: nothing in a Multivariant
+// formatVersion is what the keys of a DRM system need (HLS-4).
+const formatVersion = 5
+
+// withoutVersion drops the library's EXT-X-VERSION: nothing else in a Multivariant
 // playlist of ours needs one (HLS-4).
 func withoutVersion(text []byte) []byte {
 	var out []byte
@@ -182,6 +195,13 @@ func ParseMultivariant(b []byte) (MultivariantPlaylist, error) {
 	var p MultivariantPlaylist
 	for _, d := range in.SessionDatas {
 		p.Session = append(p.Session, SessionData{d.DataId, d.Value})
+	}
+	for _, l := range in.SessionKeys {
+		keys, err := fromLibraryKeys([]m3u8.Key{*l})
+		if err != nil {
+			return p, fmt.Errorf("parse multivariant playlist: %w", err)
+		}
+		p.Keys = append(p.Keys, keys...)
 	}
 	for _, v := range in.Variants {
 		p.Variants = append(p.Variants, Variant{

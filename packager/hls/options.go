@@ -30,6 +30,11 @@ type Options struct {
 	// Track, if set, is printed as session data com.melodyud.track. Characters that
 	// do not belong into a quoted string are dropped (HLS-2).
 	Track melodyud.TrackID
+	// First is the number of the manifest's first segment in virtual URLs: of a Clip,
+	// where it was cut.
+	First int
+	// Protection, if set, says how the segments at virtual URLs are encrypted.
+	Protection *Protection
 }
 
 // PlaylistFile is the name of a rendition's media playlist in the ByteRange style.

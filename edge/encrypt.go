@@ -1,0 +1,195 @@
+package edge
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/ticket"
+	"github.com/melodyud/melodyud/packager/hls"
+)
+
+// runLength is how many segments share a key: about a minute of sound. It is part
+// of what an address means and so no option.
+const runLength = 15
+
+// cbc encrypts the segments of one release as AES-128 of HLS (HLS-91). The same
+// address always gives the same bytes, so caches and ranges work as ever.
+type cbc struct {
+	keys   mediaKeys
+	stream ticket.Stream
+	last   int // the last run
+}
+
+// encrypted serves what is below the encrypted form's address.
+func (e *Edge) encrypted(serve handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, p play) error {
+		if e.config.MediaKeys == nil {
+			return errGone
+		}
+		p.cipher = &cbc{
+			keys: e.config.MediaKeys, stream: streamOf(r),
+			last: (p.first + len(p.manifest.Segments) - 1) / runLength,
+		}
+		if _, known := p.cipher.keys.SegmentKey(p.cipher.stream, 0); !known {
+			return errGone
+		}
+		return serve(w, r, p)
+	}
+}
+
+func streamOf(r *http.Request) ticket.Stream {
+	return ticket.Stream{
+		KeyID: r.PathValue("secret"), Track: melodyud.TrackID(r.PathValue("track")), Release: melodyud.ReleaseID(r.PathValue("release")),
+	}
+}
+
+// key hands out the key of one run. It is as secret as the ticket: nobody keeps it
+// (EDGE-13, HLS-94).
+func (e *Edge) key(w http.ResponseWriter, r *http.Request, p play) error {
+	number, ok := strings.CutSuffix(r.PathValue("key"), ".key")
+	run, err := strconv.Atoi(number)
+	if !ok || err != nil || run < 0 || run > p.cipher.last || number != strconv.Itoa(run) {
+		return errGone
+	}
+	key, ok := p.cipher.keys.SegmentKey(p.cipher.stream, run)
+	if !ok {
+		return errGone
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream") // HLS-81
+	h.Set("Cache-Control", "private, no-store")
+	h.Set("Content-Length", strconv.Itoa(len(key)))
+	_, _ = w.Write(key) // the listener may hang up
+	return nil
+}
+
+// protection is how playlists tell of c; nil of nil.
+func (c *cbc) protection() *hls.Protection {
+	if c == nil {
+		return nil
+	}
+	uri := func(run int) string { return strconv.Itoa(run) + ".key" }
+	return &hls.Protection{
+		Every: runLength,
+		Keys: func(rendition string, run int) []hls.Key {
+			iv, _ := c.keys.SegmentIV(c.stream, rendition, run) // the secret is known: see encrypted
+			return []hls.Key{{Method: hls.AES128, URI: "../" + uri(run), IV: "0x" + hex.EncodeToString(iv)}}
+		},
+		Session: func(run int) []hls.Key { return []hls.Key{{Method: hls.AES128, URI: uri(run)}} },
+	}
+}
+
+// segment is the shape of segment i of a rendition.
+func (c *cbc) segment(rendition string, i int) (shape, error) {
+	run := i / runLength
+	key, known := c.keys.SegmentKey(c.stream, run)
+	iv, _ := c.keys.SegmentIV(c.stream, rendition, run)
+	if !known {
+		return shape{}, errGone
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return shape{}, fmt.Errorf("key of run %d: %w", run, err)
+	}
+	return shape{
+		tag:  fmt.Sprintf("-%x", iv[:8]),
+		size: padded,
+		apply: func(body io.ReadSeeker, length int64) (io.ReadSeeker, error) {
+			return &cbcReader{clear: body, size: length, block: block, iv: iv}, nil
+		},
+	}, nil
+}
+
+// padded is the length of n bytes with their PKCS7 padding, which is never empty
+// (RFC 5652 §6.3).
+func padded(n int64) int64 { return n + aes.BlockSize - n%aes.BlockSize }
+
+const cbcChunk = 32 << 10 // bytes; a multiple of the block size
+
+// cbcReader is the CBC form with PKCS7 padding of size bytes. Each block depends on
+// all before it, so seeking back begins anew.
+type cbcReader struct {
+	clear io.ReadSeeker
+	size  int64 // of clear
+	block cipher.Block
+	iv    []byte
+
+	mode cipher.BlockMode // nil: begin anew
+	at   int64            // next byte to read
+	made int64            // bytes made since the beginning
+	room []byte
+	out  []byte // the last of them, within room
+}
+
+// Read implements io.Reader.
+func (c *cbcReader) Read(p []byte) (int, error) {
+	if c.at >= padded(c.size) {
+		return 0, io.EOF
+	}
+	if c.mode == nil || c.at < c.made-int64(len(c.out)) {
+		if err := c.begin(); err != nil {
+			return 0, err
+		}
+	}
+	for c.at >= c.made {
+		if err := c.next(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, c.out[int64(len(c.out))-(c.made-c.at):])
+	c.at += int64(n)
+	return n, nil
+}
+
+func (c *cbcReader) begin() error {
+	if _, err := c.clear.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	if c.room == nil {
+		c.room = make([]byte, min(cbcChunk, padded(c.size)))
+	}
+	c.mode, c.made, c.out = cipher.NewCBCEncrypter(c.block, c.iv), 0, nil
+	return nil
+}
+
+// next makes the next chunk.
+func (c *cbcReader) next() error {
+	take := min(int64(len(c.room)), c.size-c.made)
+	if _, err := io.ReadFull(c.clear, c.room[:take]); err != nil {
+		c.mode = nil
+		return fmt.Errorf("read clear segment: %w", err)
+	}
+	end := take
+	if rest := padded(c.size) - c.made; rest <= int64(len(c.room)) { // the last one, with the padding
+		end = rest
+		for i := take; i < end; i++ {
+			c.room[i] = byte(end - take)
+		}
+	}
+	c.out = c.room[:end]
+	c.mode.CryptBlocks(c.out, c.out)
+	c.made += end
+	return nil
+}
+
+// Seek implements io.Seeker.
+func (c *cbcReader) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += c.at
+	case io.SeekEnd:
+		offset += padded(c.size)
+	}
+	if offset < 0 {
+		return 0, fmt.Errorf("%w: seek before the start", melodyud.ErrInvalid)
+	}
+	c.at = offset
+	return offset, nil
+}
