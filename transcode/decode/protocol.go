@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/melodyud/melodyud/transcode/decode/format"
 	"github.com/melodyud/melodyud/transcode/pcm"
@@ -57,12 +58,17 @@ func (m *mouth) sayJSON(kind byte, v any) error {
 }
 
 func (m *mouth) block(b pcm.Block) error {
+	size := 4 * len(b.Samples) * b.Len()
 	m.buf = append(m.buf[:0], wordBlock)
-	m.buf = binary.LittleEndian.AppendUint32(m.buf, uint32(4*len(b.Samples)*b.Len()))
+	m.buf = binary.LittleEndian.AppendUint32(m.buf, uint32(size))
+	m.buf = slices.Grow(m.buf, size)[:wordHead+size]
+	body := m.buf[wordHead:]
 	for _, plane := range b.Samples {
-		for _, v := range plane {
-			m.buf = binary.LittleEndian.AppendUint32(m.buf, math.Float32bits(v))
+		dst := body[:4*len(plane)]
+		for i, v := range plane {
+			binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(v))
 		}
+		body = body[len(dst):]
 	}
 	_, err := m.w.Write(m.buf)
 	return err

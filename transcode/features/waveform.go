@@ -5,6 +5,8 @@ package features
 import (
 	"encoding/binary"
 
+	"github.com/tphakala/simd/f32"
+
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
 
@@ -54,14 +56,9 @@ func (w *Waveform) mean(b pcm.Block) []float32 {
 	}
 	w.mix = append(w.mix[:0], b.Samples[0]...)
 	for _, s := range b.Samples[1:] {
-		for i, v := range s[:len(w.mix)] {
-			w.mix[i] += v
-		}
+		f32.Add(w.mix, w.mix, s)
 	}
-	scale := 1 / float32(len(b.Samples))
-	for i := range w.mix {
-		w.mix[i] *= scale
-	}
+	f32.Scale(w.mix, w.mix, 1/float32(len(b.Samples)))
 	return w.mix
 }
 
@@ -80,11 +77,7 @@ func (w *Waveform) next(v float32) {
 }
 
 func (p *pixel) add(x []float32) {
-	low, high := p.low, p.high
-	for _, v := range x {
-		low, high = min(low, v), max(high, v)
-	}
-	p.low, p.high = low, high
+	p.low, p.high = min(p.low, f32.Min(x)), max(p.high, f32.Max(x))
 }
 
 // Encode returns the outline in the binary form of BBC audiowaveform, version 2:

@@ -67,13 +67,23 @@ func (m *Meter) Write(b Block) {
 	for from, n := 0, b.Len(); from < n; {
 		end := (m.hop + 1) * m.rate / 10
 		take := int(min(int64(n-from), end-m.at))
-		for c := range m.channels {
-			m.channels[c].write(b.Samples[c][from : from+take])
-		}
+		m.weigh(b, from, from+take)
 		from += take
 		if m.at += int64(take); m.at == end {
 			m.endHop()
 		}
+	}
+}
+
+// weigh hands samples to the channels' filters, two at a time: each filter waits
+// for its own last result, and two of them wait together.
+func (m *Meter) weigh(b Block, from, to int) {
+	c := 0
+	for ; c+1 < len(m.channels); c += 2 {
+		writePair(&m.channels[c], &m.channels[c+1], b.Samples[c][from:to], b.Samples[c+1][from:to])
+	}
+	if c < len(m.channels) {
+		m.channels[c].write(b.Samples[c][from:to])
 	}
 }
 
@@ -220,6 +230,32 @@ func (w *weighted) write(x []float32) {
 	}
 	w.sum = sum
 	w.state = [4]float64{settle(s0), settle(s1), settle(s2), settle(s3)}
+}
+
+// writePair is write for two channels of the same filters, with the same results.
+func writePair(v, w *weighted, x, y []float32) {
+	if v.gain == 0 || w.gain == 0 {
+		v.write(x)
+		w.write(y)
+		return
+	}
+	p, q, sumV, sumW := v.stages[0], v.stages[1], v.sum, w.sum
+	s0, s1, s2, s3 := v.state[0], v.state[1], v.state[2], v.state[3]
+	t0, t1, t2, t3 := w.state[0], w.state[1], w.state[2], w.state[3]
+	y = y[:len(x)]
+	for i, sample := range x {
+		inV, inW := float64(sample), float64(y[i])
+		midV, midW := p.b0*inV+s0, p.b0*inW+t0
+		s0, t0 = p.b1*inV-p.a1*midV+s1, p.b1*inW-p.a1*midW+t1
+		s1, t1 = p.b2*inV-p.a2*midV, p.b2*inW-p.a2*midW
+		outV, outW := midV+s2, midW+t2 // the high-pass has b = 1, -2, 1
+		s2, t2 = -2*midV-q.a1*outV+s3, -2*midW-q.a1*outW+t3
+		s3, t3 = midV-q.a2*outV, midW-q.a2*outW
+		sumV, sumW = sumV+outV*outV, sumW+outW*outW
+	}
+	v.sum, w.sum = sumV, sumW
+	v.state = [4]float64{settle(s0), settle(s1), settle(s2), settle(s3)}
+	w.state = [4]float64{settle(t0), settle(t1), settle(t2), settle(t3)}
 }
 
 // settle ends a decay before it gets into slow denormal numbers.
