@@ -56,7 +56,7 @@ func TestVerifySaysWhichFileIsWrongAndWhatInIt(t *testing.T) {
 		{"other loudness", "flac.mp4", flip("tlou", 16), "init segment: ludt states another loudness"},
 		{"other length in STREAMINFO", "flac.mp4", flip("dfLa", 29), "STREAMINFO has 441001 samples"},
 		{"other segment time", "flac.m3u8", replace("#EXTINF:2.012336,", "#EXTINF:2.012337,"), "verify flac.m3u8: it says something else"},
-		{"segment beyond the target", "flac.m3u8", replace("#EXTINF:2.012336,", "#EXTINF:4.500000,"), "verify flac.m3u8: parse media playlist: invalid: segment 4 lasts 4.500000 s"},
+		{"segment beyond the target", "flac.m3u8", replace("#EXTINF:2.012336,", "#EXTINF:4.500000,"), "verify flac.m3u8: parse media playlist: invalid: a segment lasts 4.5 s"},
 		{"no end", "aac-64.m3u8", replace("#EXT-X-ENDLIST\n", ""), "EXT-X-ENDLIST"},
 		{"other range", "aac-64.m3u8", replace(`@0"`, `@1"`), "verify aac-64.m3u8: it says something else"},
 		{"no playlist", "index.m3u8", func([]byte) []byte { return nil }, "the first line is not #EXTM3U"},

@@ -172,9 +172,13 @@ func fromLibrary(in *m3u8.MediaPlaylist) (MediaPlaylist, error) {
 	return p, nil
 }
 
-// decode lets the library read b. Its parser panics on attribute lists that are
-// cut off, which a damaged object may hold.
+// decode lets the library read b once Read has found nothing wrong: alone it
+// panics on attribute lists that are cut off, which a damaged object may hold, and
+// on who knows what else.
 func decode(in m3u8.Playlist, b []byte) (err error) {
+	if _, err := Read(b); err != nil {
+		return err
+	}
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%w: %v", melodyud.ErrInvalid, r)
