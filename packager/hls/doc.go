@@ -17,5 +17,5 @@
 // Printing and parsing are hls-m3u8's. It always writes EXT-X-VERSION and puts
 // EXT-X-TARGETDURATION after EXT-X-PLAYLIST-TYPE, which RFC 8216 allows. Its
 // parser ignores what it does not know and panics on some cut lines; the checks
-// around it are ours.
+// around it are ours: Read.
 package hls

@@ -35,6 +35,10 @@ func manifest() *melodyud.Manifest {
 	}
 }
 
+func steering() *hls.Steering {
+	return &hls.Steering{Server: "/steering?track=trk_1", Pathways: []hls.Pathway{{ID: "home"}, {ID: "cdn-a.eu", Base: "https://a.example/p/"}}}
+}
+
 func print(t *testing.T, b []byte, err error) []byte {
 	t.Helper()
 	if err != nil {
@@ -49,6 +53,7 @@ func TestPlaylistsReadAsTheyAlwaysDid(t *testing.T) { // HLS-10..20, HLS-50..56
 	for name, o := range map[string]hls.Options{
 		"standard.m3u8":           {Track: "trk_01JABCDEFGHJKMNPQRSTVWXYZ0"},
 		"hifi.m3u8":               {Flavour: hls.Hifi},
+		"steered.m3u8":            {Steering: steering()},
 		"standard-byterange.m3u8": {Style: hls.ByteRange},
 		"hifi-byterange.m3u8":     {Style: hls.ByteRange, Flavour: hls.Hifi},
 	} {
@@ -60,6 +65,33 @@ func TestPlaylistsReadAsTheyAlwaysDid(t *testing.T) { // HLS-10..20, HLS-50..56
 	} {
 		b, err := hls.Media(m, "flac", o)
 		packagertest.Golden(t, name, print(t, b, err))
+	}
+}
+
+func TestSteeringNamesEveryVariantOnEveryPathway(t *testing.T) { // HLS-18, HLS-22
+	t.Parallel()
+	p := hls.NewMultivariant(manifest(), hls.Options{Flavour: hls.Hifi, Steering: steering()})
+	pathways := map[string][]string{}
+	for _, v := range p.Variants {
+		pathways[v.Name] = append(pathways[v.Name], v.Pathway+" "+v.URI)
+	}
+	if want := []string{"home flac/index.m3u8", "cdn-a.eu https://a.example/p/flac/index.m3u8"}; len(pathways) != 5 || !cmp.Equal(pathways["flac"], want) {
+		t.Errorf("%v", pathways)
+	}
+	if p.Steering.Pathway != p.Variants[0].Pathway {
+		t.Errorf("players start on %s, the first variant is on %s", p.Steering.Pathway, p.Variants[0].Pathway)
+	}
+	for name, bad := range map[string]*hls.Steering{
+		"no server":        {Pathways: steering().Pathways},
+		"no pathways":      {Server: "s"},
+		"quotes":           {Server: "s\"", Pathways: steering().Pathways},
+		"name with spaces": {Server: "s", Pathways: []hls.Pathway{{ID: "a b"}}},
+		"name twice":       {Server: "s", Pathways: []hls.Pathway{{ID: "a"}, {ID: "a"}}},
+		"base with lines":  {Server: "s", Pathways: []hls.Pathway{{ID: "a", Base: "a\nb"}}},
+	} {
+		if _, err := hls.Multivariant(manifest(), hls.Options{Steering: bad}); !errors.Is(err, melodyud.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -175,6 +207,9 @@ func TestParseReadsWhatWasPrinted(t *testing.T) {
 			Flavour: rapid.SampledFrom([]hls.Flavour{hls.Standard, hls.Hifi}).Draw(t, "flavour"),
 			Style:   rapid.SampledFrom([]hls.Style{hls.Virtual, hls.ByteRange}).Draw(t, "style"),
 			Track:   "trk_x",
+		}
+		if rapid.Bool().Draw(t, "steered") {
+			o.Steering = steering()
 		}
 		b, err := hls.Multivariant(m, o)
 		if err != nil {

@@ -22,7 +22,8 @@ const (
 type MultivariantPlaylist struct {
 	Variants []Variant
 	Session  []SessionData
-	Keys     []Key // EXT-X-SESSION-KEY (HLS-21)
+	Keys     []Key       // EXT-X-SESSION-KEY (HLS-21)
+	Steering SteeringTag // zero: none
 }
 
 // Variant is one EXT-X-STREAM-INF with its URI.
@@ -30,9 +31,10 @@ type Variant struct {
 	URI              string
 	Name             string // STABLE-VARIANT-ID: the rendition's name (HLS-18)
 	Codecs           string
-	Bandwidth        int // bits per second, peak
-	AverageBandwidth int // bits per second
-	Score            int // 0: none
+	Bandwidth        int    // bits per second, peak
+	AverageBandwidth int    // bits per second
+	Score            int    // 0: none
+	Pathway          string // PATHWAY-ID; empty: none
 }
 
 // SessionData is one EXT-X-SESSION-DATA with a VALUE.
@@ -41,6 +43,9 @@ type SessionData struct{ ID, Value string }
 // Multivariant prints the playlist a player starts with. It fails if m has no
 // rendition of the flavour.
 func Multivariant(m *melodyud.Manifest, o Options) ([]byte, error) {
+	if err := o.Steering.check(); err != nil {
+		return nil, fmt.Errorf("print multivariant playlist: %w", err)
+	}
 	p := NewMultivariant(m, o)
 	if len(p.Variants) == 0 {
 		return nil, fmt.Errorf("%w: the track has no rendition of this flavour", melodyud.ErrNotFound)
@@ -72,6 +77,7 @@ func NewMultivariant(m *melodyud.Manifest, o Options) MultivariantPlaylist {
 		p.Variants = append(p.Variants, v)
 	}
 	startWith(p.Variants, firstVariant(p.Variants))
+	p.Variants, p.Steering = o.Steering.spread(p.Variants), o.Steering.tag()
 	p.Keys = o.Protection.sessionKeys(o.First, len(m.Segments))
 	return p
 }
@@ -149,6 +155,7 @@ func (p MultivariantPlaylist) encode() []byte {
 	out := m3u8.NewMasterPlaylist()
 	out.SetIndependentSegments(true)
 	out.SetWritePrecision(0)
+	out.ContentSteering = p.Steering.toLibrary()
 	for _, d := range p.Session {
 		out.SessionDatas = append(out.SessionDatas, &m3u8.SessionData{DataId: d.ID, Value: d.Value, Format: "JSON"})
 	}
@@ -158,7 +165,7 @@ func (p MultivariantPlaylist) encode() []byte {
 	for _, v := range p.Variants {
 		out.Append(v.URI, nil, m3u8.VariantParams{
 			Bandwidth: uint32(v.Bandwidth), AverageBandwidth: uint32(v.AverageBandwidth),
-			Score: float64(v.Score), Codecs: v.Codecs, StableVariantId: v.Name,
+			Score: float64(v.Score), Codecs: v.Codecs, StableVariantId: v.Name, PathwayId: v.Pathway,
 		})
 	}
 	if slices.ContainsFunc(p.Keys, func(k Key) bool { return k.Format != "" || k.Method == SampleAES }) {
@@ -192,7 +199,7 @@ func ParseMultivariant(b []byte) (MultivariantPlaylist, error) {
 	if err := decode(in, b); err != nil {
 		return MultivariantPlaylist{}, fmt.Errorf("parse multivariant playlist: %w", err)
 	}
-	var p MultivariantPlaylist
+	p := MultivariantPlaylist{Steering: fromLibrarySteering(in.ContentSteering)}
 	for _, d := range in.SessionDatas {
 		p.Session = append(p.Session, SessionData{d.DataId, d.Value})
 	}
@@ -206,7 +213,7 @@ func ParseMultivariant(b []byte) (MultivariantPlaylist, error) {
 	for _, v := range in.Variants {
 		p.Variants = append(p.Variants, Variant{
 			URI: v.URI, Name: v.StableVariantId, Codecs: v.Codecs,
-			Bandwidth: int(v.Bandwidth), AverageBandwidth: int(v.AverageBandwidth), Score: int(v.Score),
+			Bandwidth: int(v.Bandwidth), AverageBandwidth: int(v.AverageBandwidth), Score: int(v.Score), Pathway: v.PathwayId,
 		})
 	}
 	if !in.IndependentSegments() || len(p.Variants) == 0 {

@@ -33,6 +33,8 @@ type Options struct {
 	// First is the number of the manifest's first segment in virtual URLs: of a Clip,
 	// where it was cut.
 	First int
+	// Steering, if set, lists every variant once for each of its pathways (HLS-22).
+	Steering *Steering
 	// Protection, if set, says how the segments at virtual URLs are encrypted.
 	Protection *Protection
 }
