@@ -14,4 +14,9 @@ type Tags struct {
 	Title  string `json:"title,omitempty"`
 	Artist string `json:"artist,omitempty"`
 	Album  string `json:"album,omitempty"`
+	Disc   int    `json:"disc,omitempty"`   // within the album, from 1; 0: unknown
+	Number int    `json:"number,omitempty"` // within the disc, from 1; 0: unknown
 }
+
+// MaxNumber is the highest disc or track number that is kept.
+const MaxNumber = 9999

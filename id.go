@@ -16,6 +16,7 @@ type (
 	UploadID  string // upl_…
 	UserID    string // usr_…
 	EventID   string // evt_…
+	AlbumID   string // alb_…
 )
 
 // NewTrackID returns a fresh track id made at now.
@@ -32,6 +33,9 @@ func NewUserID(now time.Time) UserID { return UserID("usr_" + newULID(now)) }
 
 // NewEventID returns a fresh event id made at now.
 func NewEventID(now time.Time) EventID { return EventID("evt_" + newULID(now)) }
+
+// NewAlbumID returns a fresh album id made at now.
+func NewAlbumID(now time.Time) AlbumID { return AlbumID("alb_" + newULID(now)) }
 
 // ParseTrackID checks that s has the shape of a track id.
 func ParseTrackID(s string) (TrackID, error) {
@@ -55,6 +59,14 @@ func ParseUploadID(s string) (UploadID, error) {
 		return "", err
 	}
 	return UploadID(s), nil
+}
+
+// ParseAlbumID checks that s has the shape of an album id.
+func ParseAlbumID(s string) (AlbumID, error) {
+	if err := checkID("alb_", s); err != nil {
+		return "", err
+	}
+	return AlbumID(s), nil
 }
 
 const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

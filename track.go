@@ -26,6 +26,8 @@ type Track struct {
 	Title    string
 	Artist   string
 	Album    string
+	Disc     int    // within the album, from 1; 0: unknown
+	Number   int    // within the disc, from 1; 0: unknown
 	FileName string // as the creator's machine called it; never used as a path
 	Master   Master
 	Release  *Release // nil until published

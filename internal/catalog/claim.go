@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -272,8 +273,12 @@ func (s *Service) Rendered(ctx context.Context, c melodyud.Claim, r melodyud.Ren
 			release = melodyud.NewReleaseID(s.c.Now())
 		}
 		title, artist, album := named(track, r.Tags)
-		err = s.set(ctx, tx, w.track, `render_hash = ?, next_release = ?, title = ?, artist = ?, album = ?, stage = ?, percent = 0`,
-			r.Hash, string(release), title, artist, album, string(melodyud.StagePublishing))
+		err = s.set(ctx, tx, w.track, `render_hash = ?, next_release = ?, title = ?, artist = ?, album = ?, disc = ?, number = ?,
+			stage = ?, percent = 0`, r.Hash, string(release), title, artist, album,
+			cmp.Or(track.Disc, numbered(r.Tags.Disc)), cmp.Or(track.Number, numbered(r.Tags.Number)), string(melodyud.StagePublishing))
+		if err == nil {
+			err = s.ensureAlbum(ctx, tx, track.Owner, album)
+		}
 		if err != nil {
 			return err
 		}

@@ -25,6 +25,7 @@ func (s *Service) Register(r *api.Router) {
 	huma.Register(r.API, operation("list-catalog", http.MethodGet, "/v1/catalog", "List what can be played",
 		"All published tracks, newest first.", 400, 401, 403, 422), s.listCatalog)
 	s.registerPlayback(r)
+	s.registerAlbums(r)
 	s.registerEvents(r)
 }
 
@@ -69,6 +70,8 @@ type renameInput struct {
 		Title  *string  `json:"title,omitempty" maxLength:"2000" example:"Morning Light"`
 		Artist *string  `json:"artist,omitempty" maxLength:"2000" example:"Nora Vale"`
 		Album  *string  `json:"album,omitempty" maxLength:"2000" example:"Harbour"`
+		Disc   *int     `json:"disc,omitempty" doc:"Within the album, 1 to 9999; 0 for none." example:"1"`
+		Number *int     `json:"number,omitempty" doc:"Within the disc, 1 to 9999; 0 for none." example:"3"`
 	}
 }
 
@@ -134,7 +137,9 @@ func (s *Service) renameTrack(ctx context.Context, in *renameInput) (*trackOutpu
 	if err != nil {
 		return nil, api.Fail(err)
 	}
-	return answer(s.Rename(ctx, who, melodyud.TrackID(in.ID), Names{in.Body.Title, in.Body.Artist, in.Body.Album}))
+	return answer(s.Rename(ctx, who, melodyud.TrackID(in.ID), Names{
+		in.Body.Title, in.Body.Artist, in.Body.Album, in.Body.Disc, in.Body.Number,
+	}))
 }
 
 func (s *Service) withdrawTrack(ctx context.Context, in *trackInput) (*struct{}, error) {

@@ -81,10 +81,7 @@ func (s *Service) playTrack(ctx context.Context, in *trackInput) (*playbackOutpu
 // play signs a ticket that outlives the track by the tier's pause allowance: an
 // expired ticket in mid-track is fatal to players (TOK-4).
 func (s *Service) play(who api.Principal, r *row) (playback, error) {
-	tier, allowance := ticket.Free, s.c.PauseAllowanceFree
-	if who.Tier == ticket.Premium {
-		tier, allowance = ticket.Premium, s.c.PauseAllowancePremium
-	}
+	tier, allowance := s.tierOf(who)
 	folder := fmt.Sprintf("/%s/%s/", r.ID, r.Release.ID)
 	expires := s.c.Now().Add(r.Release.Duration + allowance + time.Second).Truncate(time.Second)
 	session := "ses_" + rand.Text()

@@ -108,15 +108,18 @@ func (s *Service) masterIsSafe(ctx context.Context, tx database.Tx, m melodyud.M
 
 func (s *Service) insert(ctx context.Context, tx database.Tx, r melodyud.Receipt) (melodyud.Track, error) {
 	now := database.Millis(s.c.Now())
-	_, err := tx.Exec(ctx, `INSERT INTO tracks (id, owner, upload, state, title, artist, album, file_name,
-		master_sha256, master_size, stage, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	_, err := tx.Exec(ctx, `INSERT INTO tracks (id, owner, upload, state, title, artist, album, disc, number, file_name,
+		master_sha256, master_size, stage, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		string(r.Track), string(r.Owner), string(r.Upload), string(melodyud.StateReceived),
-		tidy(r.Tags.Title), tidy(r.Tags.Artist), tidy(r.Tags.Album), tidy(r.FileName),
+		tidy(r.Tags.Title), tidy(r.Tags.Artist), tidy(r.Tags.Album), numbered(r.Tags.Disc), numbered(r.Tags.Number), tidy(r.FileName),
 		r.Master.SHA256, r.Master.Size, string(melodyud.StageQueued), now, now)
 	if err != nil {
 		return melodyud.Track{}, err
 	}
 	if err := owe(ctx, tx, r.Track, melodyud.StepRender, now, now); err != nil {
+		return melodyud.Track{}, err
+	}
+	if err := s.ensureAlbum(ctx, tx, r.Owner, tidy(r.Tags.Album)); err != nil {
 		return melodyud.Track{}, err
 	}
 	row, err := load(ctx, tx, r.Track)

@@ -18,7 +18,7 @@ type row struct {
 	version     int64
 }
 
-const selectTrack = `SELECT t.id, t.owner, t.state, t.title, t.artist, t.album, t.file_name,
+const selectTrack = `SELECT t.id, t.owner, t.state, t.title, t.artist, t.album, t.disc, t.number, t.file_name,
 	t.master_sha256, t.master_size, t.refusal_code, t.refusal_text, t.render_hash, t.next_release,
 	t.stage, t.percent, t.attempt, t.version, t.created, t.updated,
 	COALESCE(r.id, ''), COALESCE(r.number, 0), COALESCE(r.render_hash, ''), COALESCE(r.duration_ns, 0),
@@ -35,7 +35,7 @@ type raw struct {
 
 func (r *row) targets(w *raw) []any {
 	return []any{
-		&r.ID, &r.Owner, &r.State, &r.Title, &r.Artist, &r.Album, &r.FileName,
+		&r.ID, &r.Owner, &r.State, &r.Title, &r.Artist, &r.Album, &r.Disc, &r.Number, &r.FileName,
 		&r.Master.SHA256, &r.Master.Size, &w.code, &w.text, &r.renderHash, &r.nextRelease,
 		&r.Progress.Stage, &r.Progress.Percent, &r.Progress.Attempt, &r.version, &w.created, &w.updated,
 		&w.release.ID, &w.release.Number, &w.release.RenderHash, &w.duration, &w.cover, &w.published,

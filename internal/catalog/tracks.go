@@ -18,6 +18,9 @@ var errNoTrack = melodyud.Refuse(melodyud.ErrNotFound, "track.not-found",
 var errWithdrawn = melodyud.Refuse(melodyud.ErrConflict, "track.withdrawn",
 	"This track has been withdrawn and can no longer be changed.")
 
+var errCursor = melodyud.Refuse(melodyud.ErrInvalid, "page.cursor",
+	"This page marker is not one of ours. Start again without it.")
+
 // Track returns who's track, or any track to operators. Errors: ErrNotFound.
 func (s *Service) Track(ctx context.Context, who api.Principal, id melodyud.TrackID) (melodyud.Track, error) {
 	r, err := s.own(ctx, s.c.Database, who, id)
@@ -56,12 +59,15 @@ func (s *Service) audible(ctx context.Context, who api.Principal, id melodyud.Tr
 		return nil, errNoTrack
 	case err != nil:
 		return nil, err
-	case owns(who, r), who.Has(api.RoleOps):
-		return r, nil
-	case r.State == melodyud.StatePublished && who.Has(api.RoleListener):
+	case hears(who, r.Owner, r.State):
 		return r, nil
 	}
 	return nil, errNoTrack
+}
+
+func hears(who api.Principal, owner melodyud.UserID, state melodyud.State) bool {
+	return who.Has(api.RoleCreator) && who.User != "" && who.User == owner || who.Has(api.RoleOps) ||
+		state == melodyud.StatePublished && who.Has(api.RoleListener)
 }
 
 func owns(who api.Principal, r *row) bool {
@@ -110,8 +116,7 @@ func (s *Service) page(ctx context.Context, p Page, where string, args []any) (T
 	}
 	if p.Cursor != "" {
 		if _, err := melodyud.ParseTrackID(string(p.Cursor)); err != nil {
-			return Tracks{}, melodyud.Refuse(melodyud.ErrInvalid, "page.cursor",
-				"This page marker is not one of ours. Start again without it.")
+			return Tracks{}, errCursor
 		}
 		where, args = where+` AND t.id < ?`, append(args, string(p.Cursor))
 	}
@@ -133,6 +138,7 @@ func (s *Service) page(ctx context.Context, p Page, where string, args []any) (T
 // Names are what a creator calls a track; nil fields stay as they are.
 type Names struct {
 	Title, Artist, Album *string
+	Disc, Number         *int // 0: unknown
 }
 
 // Rename changes what who's own track is called and tells it as TrackRenamed.
@@ -153,7 +159,7 @@ func (s *Service) Rename(ctx context.Context, who api.Principal, id melodyud.Tra
 		if err := rename(r, n); err != nil {
 			return err
 		}
-		if old.Title == r.Title && old.Artist == r.Artist && old.Album == r.Album {
+		if old.Title == r.Title && old.Artist == r.Artist && old.Album == r.Album && old.Disc == r.Disc && old.Number == r.Number {
 			return nil
 		}
 		return s.renamed(ctx, tx, r)
@@ -171,6 +177,14 @@ func rename(r *row, n Names) error {
 			*field = tidy(*text)
 		}
 	}
+	for field, number := range map[*int]*int{&r.Disc: n.Disc, &r.Number: n.Number} {
+		if number == nil {
+			continue
+		}
+		if *field = *number; *number != numbered(*number) {
+			return melodyud.Refuse(melodyud.ErrInvalid, "track.number", "Track and disc numbers go from 1 to 9999; 0 means none.")
+		}
+	}
 	if n.Title != nil && r.Title == "" {
 		return melodyud.Refuse(melodyud.ErrInvalid, "track.title", "A track needs a title. Type at least one letter.")
 	}
@@ -178,7 +192,11 @@ func rename(r *row, n Names) error {
 }
 
 func (s *Service) renamed(ctx context.Context, tx database.Tx, r *row) error {
-	if err := s.set(ctx, tx, r.ID, `title = ?, artist = ?, album = ?`, r.Title, r.Artist, r.Album); err != nil {
+	if err := s.set(ctx, tx, r.ID, `title = ?, artist = ?, album = ?, disc = ?, number = ?`,
+		r.Title, r.Artist, r.Album, r.Disc, r.Number); err != nil {
+		return err
+	}
+	if err := s.ensureAlbum(ctx, tx, r.Owner, r.Album); err != nil {
 		return err
 	}
 	if err := s.tell(ctx, tx, melodyud.TrackRenamed, r, melodyud.TrackFact{}); err != nil {

@@ -14,6 +14,8 @@ type (
 		Title    string           `json:"title" example:"Morning Light" doc:"Empty until known: show file_name instead."`
 		Artist   string           `json:"artist" example:"Nora Vale"`
 		Album    string           `json:"album" example:"Harbour"`
+		Disc     int              `json:"disc,omitempty" doc:"Within the album, from 1; absent: unknown."`
+		Number   int              `json:"number,omitempty" doc:"Within the disc, from 1; absent: unknown."`
 		FileName string           `json:"file_name,omitempty" example:"morning-light.flac" doc:"As the creator's machine called it; only for the owner."`
 		Created  time.Time        `json:"created"`
 		Updated  time.Time        `json:"updated"`
@@ -48,6 +50,7 @@ type (
 func viewOf(t melodyud.Track, owner bool) track {
 	v := track{
 		ID: t.ID, State: t.State, Title: t.Title, Artist: t.Artist, Album: t.Album,
+		Disc: t.Disc, Number: t.Number,
 		Created: t.Created, Updated: t.Updated,
 	}
 	if t.Release != nil {

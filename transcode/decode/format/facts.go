@@ -99,6 +99,9 @@ func (f *Facts) Tidy() {
 	for i, w := range f.Warnings {
 		f.Warnings[i] = label.Clean(w)
 	}
+	for _, n := range []*int{&f.Tags.Disc, &f.Tags.Number} {
+		*n = min(max(*n, 0), melodyud.MaxNumber)
+	}
 	f.Samples = max(f.Samples, -1)
 	f.Cover = cover(f.Cover.Data)
 }
@@ -139,6 +142,12 @@ func (f *Facts) adopt(l *label.Set) {
 	f.Tags.Title = or(f.Tags.Title, label.Clean(l.Text("title")))
 	f.Tags.Artist = or(f.Tags.Artist, label.Clean(l.Text("artist")))
 	f.Tags.Album = or(f.Tags.Album, label.Clean(l.Text("album")))
+	if f.Tags.Disc == 0 {
+		f.Tags.Disc = l.Number("disc", melodyud.MaxNumber)
+	}
+	if f.Tags.Number == 0 {
+		f.Tags.Number = l.Number("number", melodyud.MaxNumber)
+	}
 	if len(f.Cover.Data) == 0 {
 		f.Cover = cover(l.Cover())
 	}

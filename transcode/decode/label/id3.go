@@ -10,6 +10,7 @@ import (
 var id3Keys = map[string]string{
 	"TT2": "title", "TP1": "artist", "TAL": "album",
 	"TIT2": "title", "TPE1": "artist", "TALB": "album",
+	"TRK": "number", "TPA": "disc", "TRCK": "number", "TPOS": "disc",
 }
 
 const (

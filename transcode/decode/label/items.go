@@ -2,6 +2,7 @@ package label
 
 import (
 	"encoding/binary"
+	"strconv"
 
 	"github.com/Eyevinn/mp4ff/mp4"
 )
@@ -50,6 +51,9 @@ func (l *Set) item(kind string, body []byte) {
 	switch {
 	case itemKeys[kind] != "":
 		l.SetText(itemKeys[kind], string(data[:min(len(data), MaxText)]))
+	case (kind == "trkn" || kind == "disk") && len(data) >= 4:
+		key := map[string]string{"trkn": "number", "disk": "disc"}[kind]
+		l.SetText(key, strconv.Itoa(int(binary.BigEndian.Uint16(data[2:]))))
 	case kind == "covr":
 		l.setPicture(pictureFront, data)
 	case kind == "----" && string(within(body, "name", 4)) == "iTunSMPB":

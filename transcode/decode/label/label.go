@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
+	"strconv"
 	"strings"
 	"unicode/utf16"
 )
@@ -18,7 +19,7 @@ type Peeker interface {
 
 // Set collects labels. The first word on a subject wins.
 type Set struct {
-	text    map[string]string // title, artist, album, smpb (iTunSMPB)
+	text    map[string]string // title, artist, album, number, disc, smpb (iTunSMPB)
 	picture []byte
 	front   bool // picture is said to be the front cover
 }
@@ -58,6 +59,17 @@ func (l *Set) setPicture(kind int, data []byte) {
 
 // Text returns what was found under the key: title, artist, album or smpb.
 func (l *Set) Text(key string) string { return l.text[key] }
+
+// Number returns what was found under number or disc, written as "3", "03" or
+// "3/12": 1 to most, or 0 for anything else.
+func (l *Set) Number(key string, most int) int {
+	digits, _, _ := strings.Cut(l.text[key], "/")
+	n, err := strconv.Atoi(strings.TrimSpace(digits))
+	if err != nil || n < 1 || n > most {
+		return 0
+	}
+	return n
+}
 
 // Cover returns the picture found, nil for none.
 func (l *Set) Cover() []byte { return l.picture }
@@ -101,7 +113,7 @@ func (l *Set) ReadInfo(in Peeker, at, size int64) {
 	if err != nil || !bytes.HasPrefix(body, []byte("INFO")) {
 		return
 	}
-	keys := map[string]string{"INAM": "title", "IART": "artist", "IPRD": "album"}
+	keys := map[string]string{"INAM": "title", "IART": "artist", "IPRD": "album", "ITRK": "number", "IPRT": "number"}
 	body = body[4:]
 	for range maxLabels {
 		if len(body) < chunkHead {
@@ -116,7 +128,9 @@ func (l *Set) ReadInfo(in Peeker, at, size int64) {
 }
 
 // commentKeys are the field names of Vorbis comments, in upper case.
-var commentKeys = map[string]string{"TITLE": "title", "ARTIST": "artist", "ALBUM": "album"}
+var commentKeys = map[string]string{
+	"TITLE": "title", "ARTIST": "artist", "ALBUM": "album", "TRACKNUMBER": "number", "DISCNUMBER": "disc",
+}
 
 // ReadComments reads a Vorbis comment header (Vorbis I, 5) without its framing:
 // also FLAC's VORBIS_COMMENT and OpusTags.

@@ -1,0 +1,203 @@
+package catalog_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/catalog"
+	"github.com/melodyud/melodyud/internal/ticket"
+)
+
+// song publishes a track of owner with what its file's tags say.
+func (w *world) song(owner api.Principal, tags melodyud.Tags) melodyud.Track {
+	w.t.Helper()
+	id := w.receive(owner).ID
+	c := w.claim(id, melodyud.StepRender)
+	w.must(w.Storing(w.t.Context(), c, renderHash))
+	w.must(w.Rendered(w.t.Context(), c, melodyud.Rendering{Hash: renderHash, Tags: tags}))
+	c = w.claim(id, melodyud.StepPublish)
+	track, err := w.Publish(w.t.Context(), c, releaseOf(c))
+	w.must(err)
+	w.clock.pass(time.Millisecond) // ids sort by age
+	return track
+}
+
+func (w *world) album(title string) catalog.Album {
+	w.t.Helper()
+	page, err := w.Albums(w.t.Context(), 0, "")
+	w.must(err)
+	for _, a := range page.Albums {
+		if a.Title == title {
+			return a
+		}
+	}
+	w.t.Fatalf("no album %q among %+v", title, page.Albums)
+	return catalog.Album{}
+}
+
+func TestAnAlbumIsAnOwnersTracksOfOneTitleInOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.song(nora, melodyud.Tags{Album: "Harbour", Artist: "Nora", Disc: 1, Number: 2})
+	last := w.song(nora, melodyud.Tags{Album: "Harbour", Artist: "Nora", Disc: 2, Number: 1})
+	a := w.song(nora, melodyud.Tags{Album: " Harbour\n", Artist: "Nora", Disc: 1, Number: 1})
+	unnumbered := w.song(nora, melodyud.Tags{Album: "Harbour", Artist: "Nora", Disc: 1, Number: -7})
+	w.song(emil, melodyud.Tags{Album: "Harbour"})
+	w.song(nora, melodyud.Tags{})
+	page, err := w.Albums(t.Context(), 0, "")
+	w.must(err)
+	if len(page.Albums) != 2 || page.Next != "" {
+		t.Fatalf("albums %+v", page)
+	}
+	ours := page.Albums[1] // the older one
+	if ours.Title != "Harbour" || ours.Artist != "Nora" || ours.Count != 4 || ours.Duration != 800*time.Second || ours.Cover == "" {
+		t.Errorf("album %+v", ours)
+	}
+	_, tracks, err := w.Album(t.Context(), ours.ID)
+	w.must(err)
+	var got []melodyud.TrackID
+	for _, tr := range tracks {
+		got = append(got, tr.ID)
+	}
+	if want := []melodyud.TrackID{a.ID, b.ID, unnumbered.ID, last.ID}; fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("order %v, want %v", got, want)
+	}
+}
+
+func TestAnAlbumFollowsItsTracks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one := w.song(nora, melodyud.Tags{Album: "Harbour", Artist: "Nora"})
+	two := w.song(nora, melodyud.Tags{Album: "Harbour", Artist: "Emil"})
+	id := w.album("Harbour").ID
+	if a := w.album("Harbour"); a.Artist != "" {
+		t.Errorf("the artist of two artists' album is %q", a.Artist)
+	}
+	elsewhere, number := "Elsewhere", 4
+	moved, err := w.Rename(t.Context(), nora, two.ID, catalog.Names{Album: &elsewhere, Number: &number})
+	w.must(err)
+	if moved.Number != 4 || w.album("Elsewhere").Count != 1 || w.album("Harbour").Count != 1 {
+		t.Errorf("moved %+v", moved)
+	}
+	w.must(w.Withdraw(t.Context(), nora, one.ID))
+	_, _, err = w.Album(t.Context(), id)
+	w.wants(melodyud.ErrNotFound, err)
+	bad := 10_000
+	_, err = w.Rename(t.Context(), nora, two.ID, catalog.Names{Disc: &bad})
+	w.wants(melodyud.ErrInvalid, err)
+}
+
+func TestAlbumsComeInPages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 5 {
+		w.song(nora, melodyud.Tags{Album: fmt.Sprint("Album ", i)})
+	}
+	var seen []string
+	for next := melodyud.AlbumID(""); ; {
+		page, err := w.Albums(t.Context(), 2, next)
+		w.must(err)
+		for _, a := range page.Albums {
+			seen = append(seen, a.Title)
+		}
+		if next = page.Next; next == "" {
+			break
+		}
+	}
+	if got := strings.Join(seen, ","); got != "Album 4,Album 3,Album 2,Album 1,Album 0" {
+		t.Errorf("pages show %s", got)
+	}
+	_, err := w.Albums(t.Context(), 2, "alb_elsewhere")
+	w.wants(melodyud.ErrInvalid, err)
+}
+
+func TestAlbumsObeyTheAuthorizationMatrix(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	track := w.song(nora, melodyud.Tags{Album: "Harbour"})
+	pending := w.receive(nora).ID
+	album := string(w.album("Harbour").ID)
+	server := w.serve()
+	list := func(ids ...melodyud.TrackID) string {
+		raw, err := json.Marshal(map[string]any{"tracks": ids})
+		w.must(err)
+		return string(raw)
+	}
+	actors := []string{"", "Nora", "Emil", "Lisa", "Olga"} // nobody, owner, creator, listener, operator
+	for _, row := range []struct {
+		method, path, body string
+		want               [5]int
+	}{
+		{"GET", "/v1/albums", "", [5]int{401, 200, 200, 200, 200}},
+		{"GET", "/v1/albums?cursor=x", "", [5]int{401, 400, 400, 400, 400}},
+		{"GET", "/v1/albums/" + album, "", [5]int{401, 200, 200, 200, 200}},
+		{"GET", "/v1/albums/alb_1", "", [5]int{401, 404, 404, 404, 404}},
+		{"POST", "/v1/albums/" + album + "/playback", "", [5]int{401, 200, 404, 200, 200}},
+		{"POST", "/v1/playlists/playback", list(track.ID, track.ID), [5]int{401, 200, 404, 200, 200}},
+		{"POST", "/v1/playlists/playback", list(track.ID, pending), [5]int{401, 409, 404, 404, 409}},
+		{"POST", "/v1/playlists/playback", list(), [5]int{401, 400, 400, 400, 400}},
+		{"POST", "/v1/playlists/playback", `{"tracks":[]}`, [5]int{422, 422, 422, 422, 422}},
+		{"POST", "/v1/playlists/playback", list(make([]melodyud.TrackID, 101)...), [5]int{422, 422, 422, 422, 422}},
+	} {
+		for i, who := range actors {
+			if got, body, _ := w.do(server, who, row.method, row.path, row.body); got != row.want[i] {
+				t.Errorf("%s %s by %q: %d, want %d: %s", row.method, row.path, who, got, row.want[i], body)
+			}
+		}
+	}
+}
+
+func TestATicketForAnAlbumOutlivesAllOfIt(t *testing.T) { // TOK-4
+	t.Parallel()
+	w := newWorld(t, func(c *catalog.Config) { c.EdgeURL = "https://edge.example.org" })
+	a := w.song(nora, melodyud.Tags{Album: "Harbour", Number: 1})
+	b := w.song(nora, melodyud.Tags{Album: "Harbour", Number: 2})
+	album := string(w.album("Harbour").ID)
+	server := w.serve()
+	for _, one := range []struct {
+		who  string
+		tier ticket.Tier
+		life time.Duration
+		hifi bool
+	}{
+		{"Lisa", ticket.Free, time.Hour + 400*time.Second, false},
+		{"Paul", ticket.Premium, 6*time.Hour + 400*time.Second, true},
+	} {
+		_, body, header := w.do(server, one.who, "POST", "/v1/albums/"+album+"/playback", "")
+		var p struct {
+			URL          string    `json:"url"`
+			HiFiURL      string    `json:"hifi_url"`
+			ExactHiFiURL string    `json:"exact_hifi_url"`
+			Expires      time.Time `json:"expires"`
+			Tracks       []struct {
+				Start float64 `json:"start_seconds"`
+				Track struct{ ID string }
+			}
+		}
+		w.must(json.Unmarshal([]byte(body), &p))
+		if header.Get("Cache-Control") != "private, no-store" || (p.HiFiURL != "") != one.hifi || (p.ExactHiFiURL != "") != one.hifi {
+			t.Errorf("%s gets %s", one.who, body)
+		}
+		if len(p.Tracks) != 2 || p.Tracks[0].Track.ID != string(a.ID) || p.Tracks[1].Track.ID != string(b.ID) || p.Tracks[1].Start != 200 {
+			t.Errorf("%s: tracks %+v", one.who, p.Tracks)
+		}
+		path, _ := strings.CutPrefix(p.URL, "https://edge.example.org/l/")
+		token, rest, _ := strings.Cut(path, "/")
+		claims, err := w.keys.Verify(token, "/"+rest, w.clock.Now().Add(one.life))
+		w.must(err)
+		if claims.Tier != one.tier || !claims.Expires.Equal(p.Expires) {
+			t.Errorf("%s: claims %+v", one.who, claims)
+		}
+		parts := strings.Split(rest, "/")
+		ids, err := ticket.ParseList(parts[0], parts[1])
+		w.must(err)
+		if len(ids) != 2 || ids[0] != a.Release.ID || ids[1] != b.Release.ID {
+			t.Errorf("%s: the address plays %v", one.who, ids)
+		}
+	}
+}

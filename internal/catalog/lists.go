@@ -1,0 +1,198 @@
+package catalog
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/ticket"
+)
+
+func (s *Service) registerAlbums(r *api.Router) {
+	album := func(id, method, path, summary, description string, errors ...int) huma.Operation {
+		o := operation(id, method, path, summary, description, errors...)
+		o.Tags = []string{"albums"}
+		return o
+	}
+	huma.Register(r.API, album("list-albums", http.MethodGet, "/v1/albums", "List albums",
+		"Published tracks of one creator with the same album title are an album. Newest album first.", 400, 401, 403, 422), s.listAlbums)
+	huma.Register(r.API, album("get-album", http.MethodGet, "/v1/albums/{id}", "Show an album and its tracks",
+		"In order of disc and track number, unnumbered tracks behind; at most 100.", 401, 403, 404), s.getAlbum)
+	huma.Register(r.API, album("play-album", http.MethodPost, "/v1/albums/{id}/playback", "Ask for one URL that plays an album without gaps",
+		"The tracks follow each other as one HLS presentation. The URLs stop working at expires: ask again then.", 401, 403, 404), s.playAlbum)
+	huma.Register(r.API, album("play-list", http.MethodPost, "/v1/playlists/playback", "Ask for one URL that plays tracks one after the other",
+		"Like the playback of an album, for up to 100 tracks in any order. A track may appear more than once.", 400, 401, 403, 404, 409, 422), s.playList)
+}
+
+// The JSON forms of albums.
+type (
+	album struct {
+		ID       melodyud.AlbumID `json:"id" example:"alb_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
+		Title    string           `json:"title" example:"Harbour"`
+		Artist   string           `json:"artist" example:"Nora Vale" doc:"Empty when its tracks have several."`
+		Count    int              `json:"track_count" doc:"Published tracks." example:"9"`
+		Duration float64          `json:"duration_seconds" example:"2412.7"`
+		Cover    melodyud.TrackID `json:"cover_track,omitempty" doc:"A track whose cover stands for the album; absent: none has one."`
+	}
+	albumPage struct {
+		Albums []album          `json:"albums"`
+		Next   melodyud.AlbumID `json:"next,omitempty" doc:"The cursor of the next page; absent on the last one."`
+	}
+	albumWithTracks struct { // huma does not see into embedded unexported structs
+		ID       melodyud.AlbumID `json:"id" example:"alb_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
+		Title    string           `json:"title" example:"Harbour"`
+		Artist   string           `json:"artist" example:"Nora Vale" doc:"Empty when its tracks have several."`
+		Count    int              `json:"track_count" doc:"Published tracks." example:"9"`
+		Duration float64          `json:"duration_seconds" example:"2412.7"`
+		Cover    melodyud.TrackID `json:"cover_track,omitempty" doc:"A track whose cover stands for the album; absent: none has one."`
+		Tracks   []track          `json:"tracks"`
+	}
+	// listPlayback is the answer for tracks that play as one.
+	listPlayback struct {
+		URL          string      `json:"url" doc:"HLS, AAC renditions, for any player." example:"/l/djEK.b2s/0f…/01J9…-01J9…/plain/index.m3u8"`
+		HiFiURL      string      `json:"hifi_url,omitempty" doc:"HLS, lossless; premium listeners only."`
+		ExactURL     string      `json:"exact_url" doc:"HLS, AAC renditions, for players on Media Source Extensions that set appendWindowStart and appendWindowEnd to the bounds of each track: joins are then exact to the sample in AAC too. Lossless joins always are."`
+		ExactHiFiURL string      `json:"exact_hifi_url,omitempty" doc:"The same, lossless; premium listeners only."`
+		Expires      time.Time   `json:"expires" doc:"The URLs stop working then."`
+		Session      string      `json:"session" doc:"Names this play session in telemetry."`
+		Tracks       []listTrack `json:"tracks"`
+	}
+	listTrack struct {
+		Start float64 `json:"start_seconds" doc:"When it begins in the presentation." example:"214.36"`
+		Track track   `json:"track"`
+	}
+)
+
+type (
+	albumInput struct {
+		ID string `path:"id" maxLength:"64" doc:"The album's id." example:"alb_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
+	}
+	albumsInput struct {
+		Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"Most albums in one answer."`
+		Cursor string `query:"cursor" maxLength:"64" doc:"The next of the page before; empty for the first page." example:"alb_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
+	}
+	listPlayInput struct {
+		Body struct {
+			_      struct{} `additionalProperties:"false"`
+			Tracks []string `json:"tracks" minItems:"1" maxItems:"100" doc:"Ids of published tracks, in the order to play."`
+		}
+	}
+	albumsOutput       struct{ Body albumPage }
+	albumOutput        struct{ Body albumWithTracks }
+	listPlaybackOutput struct {
+		CacheControl string `header:"Cache-Control"`
+		Body         listPlayback
+	}
+)
+
+var errListLength = melodyud.Refuse(melodyud.ErrInvalid, "playlist.length",
+	"A playlist needs at least one track and at most 100. Choose some, or play it in parts.")
+
+func viewOfAlbum(a Album) album {
+	return album{a.ID, a.Title, a.Artist, a.Count, a.Duration.Seconds(), a.Cover}
+}
+
+func (s *Service) listAlbums(ctx context.Context, in *albumsInput) (*albumsOutput, error) {
+	if _, err := listener(ctx); err != nil {
+		return nil, api.Fail(err)
+	}
+	page, err := s.Albums(ctx, in.Limit, melodyud.AlbumID(in.Cursor))
+	if err != nil {
+		return nil, api.Fail(err)
+	}
+	out := albumPage{Albums: []album{}, Next: page.Next}
+	for _, a := range page.Albums {
+		out.Albums = append(out.Albums, viewOfAlbum(a))
+	}
+	return &albumsOutput{out}, nil
+}
+
+func (s *Service) getAlbum(ctx context.Context, in *albumInput) (*albumOutput, error) {
+	if _, err := listener(ctx); err != nil {
+		return nil, api.Fail(err)
+	}
+	a, tracks, err := s.Album(ctx, melodyud.AlbumID(in.ID))
+	if err != nil {
+		return nil, api.Fail(err)
+	}
+	return &albumOutput{albumWithTracks{
+		a.ID, a.Title, a.Artist, a.Count, a.Duration.Seconds(), a.Cover, viewsOf(tracks, false),
+	}}, nil
+}
+
+func (s *Service) playAlbum(ctx context.Context, in *albumInput) (*listPlaybackOutput, error) {
+	who, err := listener(ctx)
+	if err != nil {
+		return nil, api.Fail(err)
+	}
+	_, tracks, err := s.Album(ctx, melodyud.AlbumID(in.ID))
+	if err == nil && !hears(who, tracks[0].Owner, melodyud.StatePublished) {
+		err = errNoAlbum
+	}
+	if err != nil {
+		return nil, api.Fail(err)
+	}
+	return s.playTracks(who, tracks)
+}
+
+func (s *Service) playList(ctx context.Context, in *listPlayInput) (*listPlaybackOutput, error) {
+	who, err := listener(ctx)
+	if err != nil {
+		return nil, api.Fail(err)
+	}
+	var tracks []melodyud.Track
+	for _, id := range in.Body.Tracks {
+		r, err := s.audible(ctx, who, melodyud.TrackID(id))
+		if err != nil {
+			return nil, api.Fail(err)
+		}
+		tracks = append(tracks, r.Track)
+	}
+	return s.playTracks(who, tracks)
+}
+
+// playTracks signs one ticket for all tracks, which outlives them together by the
+// tier's pause allowance (TOK-4).
+func (s *Service) playTracks(who api.Principal, tracks []melodyud.Track) (*listPlaybackOutput, error) {
+	if len(tracks) == 0 || len(tracks) > ticket.MaxList {
+		return nil, api.Fail(errListLength)
+	}
+	p := listPlayback{Session: "ses_" + rand.Text()}
+	var releases []melodyud.ReleaseID
+	var length time.Duration
+	for _, t := range tracks {
+		if t.State != melodyud.StatePublished || t.Release == nil {
+			return nil, api.Fail(errNotPlayable)
+		}
+		p.Tracks = append(p.Tracks, listTrack{length.Seconds(), viewOf(t, false)})
+		releases = append(releases, t.Release.ID)
+		length += t.Release.Duration
+	}
+	tier, allowance := s.tierOf(who)
+	p.Expires = s.c.Now().Add(length + allowance + time.Second).Truncate(time.Second).UTC()
+	path, prefix := ticket.List(releases)
+	signed, err := s.c.Tickets.Sign(ticket.Claims{Expires: p.Expires, Prefix: prefix, Session: p.Session, Tier: tier})
+	if err != nil {
+		return nil, api.Fail(fmt.Errorf("sign ticket for %d tracks: %w", len(tracks), err))
+	}
+	base := s.c.EdgeURL + "/l/" + signed + path
+	p.URL, p.ExactURL = base+"plain/index.m3u8", base+"exact/index.m3u8"
+	if tier == ticket.Premium {
+		p.HiFiURL, p.ExactHiFiURL = base+"plain/hifi.m3u8", base+"exact/hifi.m3u8"
+	}
+	return &listPlaybackOutput{CacheControl: "private, no-store", Body: p}, nil
+}
+
+// tierOf returns what who has paid for, and how long a ticket outlives its sound.
+func (s *Service) tierOf(who api.Principal) (ticket.Tier, time.Duration) {
+	if who.Tier == ticket.Premium {
+		return ticket.Premium, s.c.PauseAllowancePremium
+	}
+	return ticket.Free, s.c.PauseAllowanceFree
+}
