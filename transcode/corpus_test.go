@@ -63,7 +63,7 @@ func within(t *testing.T, what string, got *float64, want, below, above float64)
 
 // BenchmarkRender is the whole way of a real track, decoder child included.
 func BenchmarkRender(b *testing.B) {
-	for _, encoder := range []string{transcode.EncoderNMR, transcode.EncoderFast} {
+	for _, encoder := range []string{transcode.EncoderBuiltin, transcode.EncoderFFmpeg} {
 		b.Run(encoder, func(b *testing.B) {
 			e, f := engine(b, nil, transcode.Config{Encoder: encoder}), corpus(b, "music/03-wesnoth-elvish-theme.flac")
 			seconds := 0.0

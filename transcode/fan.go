@@ -8,58 +8,56 @@ import (
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
 
-// chunkLen is the most samples per channel that travel at once, depth how many
-// chunks may wait for one consumer. Together they bound a render's memory.
+// chunkLen is the most samples per channel that travel at once; chunksWaiting and
+// framesWaiting are how many chunks and analysed frames may wait for one consumer.
+// Together they bound a render's memory.
 const (
-	chunkLen = 1 << 13
-	depth    = 3
+	chunkLen      = 1 << 13
+	chunksWaiting = 3
+	framesWaiting = 16
 )
 
-// fan copies blocks once and hands each copy to several consumers.
-type fan struct {
-	lines []chan *chunk
-	free  sync.Pool
+// fan hands the same items to several consumers, who only read them.
+type fan[T any] struct {
+	waiting int
+	lines   []chan *shared[T]
+	free    sync.Pool
 }
 
-// chunk is a block with several readers; the last one returns it to its fan.
-type chunk struct {
-	block   pcm.Block
-	backing [][]float32
+// shared is an item with several readers; the last one returns it to its fan.
+type shared[T any] struct {
+	item    T
 	readers atomic.Int32
-	home    *fan
+	home    *fan[T]
 }
 
-func (c *chunk) release() {
-	if c.readers.Add(-1) == 0 {
-		c.home.free.Put(c)
+func (s *shared[T]) release() {
+	if s.readers.Add(-1) == 0 {
+		s.home.free.Put(s)
 	}
 }
 
-// line adds a consumer. All lines are made before the first send.
-func (f *fan) line() <-chan *chunk {
-	ch := make(chan *chunk, depth)
+// line adds a consumer. All lines are made before the first item is handed out.
+func (f *fan[T]) line() <-chan *shared[T] {
+	ch := make(chan *shared[T], f.waiting)
 	f.lines = append(f.lines, ch)
 	return ch
 }
 
-// send hands b to every line and waits for room; b may be reused afterwards.
-func (f *fan) send(ctx context.Context, b pcm.Block) error {
-	for b.Len() > 0 {
-		var head pcm.Block
-		head, b = b.Cut(chunkLen)
-		if err := f.sendChunk(ctx, head); err != nil {
-			return err
-		}
+// blank returns an item to fill; it may hold what it held before.
+func (f *fan[T]) blank() *shared[T] {
+	if s, ok := f.free.Get().(*shared[T]); ok {
+		return s
 	}
-	return nil
+	return &shared[T]{home: f}
 }
 
-func (f *fan) sendChunk(ctx context.Context, b pcm.Block) error {
-	c := f.copy(b)
-	c.readers.Store(int32(len(f.lines)))
+// hand gives s to every line and waits for room.
+func (f *fan[T]) hand(ctx context.Context, s *shared[T]) error {
+	s.readers.Store(int32(len(f.lines)))
 	for _, line := range f.lines {
 		select {
-		case line <- c:
+		case line <- s:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -67,50 +65,23 @@ func (f *fan) sendChunk(ctx context.Context, b pcm.Block) error {
 	return nil
 }
 
-func (f *fan) copy(b pcm.Block) *chunk {
-	c, ok := f.free.Get().(*chunk)
-	if !ok {
-		c = &chunk{home: f, block: pcm.Block{Samples: make([][]float32, len(b.Samples))}}
-		for range b.Samples {
-			c.backing = append(c.backing, make([]float32, chunkLen))
-		}
-	}
-	for i, s := range b.Samples {
-		c.block.Samples[i] = c.backing[i][:copy(c.backing[i], s)]
-	}
-	return c
-}
-
 // close tells every consumer that nothing follows.
-func (f *fan) close() {
+func (f *fan[T]) close() {
 	for _, line := range f.lines {
 		close(line)
 	}
 }
 
-// relay sends what change makes of each block of line, then what flush has left,
-// if there is a flush, and closes f.
-func (f *fan) relay(ctx context.Context, line <-chan *chunk, change func(pcm.Block) pcm.Block, flush func() pcm.Block) error {
-	err := drain(ctx, line, func(b pcm.Block) error { return f.send(ctx, change(b)) })
-	if err == nil && flush != nil {
-		err = f.send(ctx, flush())
-	}
-	if err == nil {
-		f.close()
-	}
-	return err
-}
-
-// drain calls do with each block until the line is closed.
-func drain(ctx context.Context, line <-chan *chunk, do func(pcm.Block) error) error {
+// drain calls do with each item until the line is closed.
+func drain[T any](ctx context.Context, line <-chan *shared[T], do func(*T) error) error {
 	for {
 		select {
-		case c, open := <-line:
+		case s, open := <-line:
 			if !open {
 				return nil
 			}
-			err := do(c.block)
-			c.release()
+			err := do(&s.item)
+			s.release()
 			if err != nil {
 				return err
 			}
@@ -118,4 +89,38 @@ func drain(ctx context.Context, line <-chan *chunk, do func(pcm.Block) error) er
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// chunk is a copy of a block.
+type chunk struct {
+	block   pcm.Block
+	backing [][]float32
+}
+
+func (c *chunk) fill(b pcm.Block) {
+	if c.backing == nil {
+		c.block.Samples = make([][]float32, len(b.Samples))
+		for range b.Samples {
+			c.backing = append(c.backing, make([]float32, chunkLen))
+		}
+	}
+	for i, s := range b.Samples {
+		c.block.Samples[i] = c.backing[i][:copy(c.backing[i], s)]
+	}
+}
+
+func newSoundFan() *fan[chunk] { return &fan[chunk]{waiting: chunksWaiting} }
+
+// send hands b to every line of f; b may be reused afterwards.
+func send(ctx context.Context, f *fan[chunk], b pcm.Block) error {
+	for b.Len() > 0 {
+		var head pcm.Block
+		head, b = b.Cut(chunkLen)
+		c := f.blank()
+		c.item.fill(head)
+		if err := f.hand(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
 }

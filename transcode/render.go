@@ -13,6 +13,7 @@ import (
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/fault"
 	"github.com/melodyud/melodyud/internal/media"
+	"github.com/melodyud/melodyud/transcode/aac"
 	"github.com/melodyud/melodyud/transcode/encode"
 	"github.com/melodyud/melodyud/transcode/features"
 	"github.com/melodyud/melodyud/transcode/pcm"
@@ -79,23 +80,30 @@ func (r *render) start(part func() error) {
 }
 
 // plan starts every consumer and returns the fan that feeds them.
-func (r *render) plan(ctx context.Context) (*fan, error) {
+func (r *render) plan(ctx context.Context) (*fan[chunk], error) {
 	lanes, err := r.openLanes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	sound := &fan{}
+	sound := newSoundFan()
 	r.startMeters(ctx, sound.line())
-	shared := &fan{} // of all AAC renditions
+	folded := newSoundFan() // for AAC encoders that take samples
+	var coders []*lane
 	for _, l := range lanes {
-		if l.stream.Codec == melodyud.CodecAAC {
-			r.startEncoder(ctx, shared.line(), l)
-			continue
+		switch {
+		case l.coder != nil:
+			coders = append(coders, l)
+		case l.stream.Codec == melodyud.CodecAAC:
+			r.startEncoder(ctx, folded.line(), l)
+		default:
+			r.startLossless(ctx, sound, l)
 		}
-		r.startLossless(ctx, sound, l)
 	}
-	if len(shared.lines) > 0 {
-		r.startFront(ctx, sound.line(), shared)
+	if len(folded.lines) > 0 {
+		r.startStage(ctx, sound.line(), folded, r.front())
+	}
+	if len(coders) > 0 {
+		r.startCoders(ctx, sound.line(), coders)
 	}
 	return sound, nil
 }
@@ -104,7 +112,8 @@ func (r *render) plan(ctx context.Context) (*fan, error) {
 type lane struct {
 	stream  media.Stream
 	sink    media.Sink
-	encoder encode.Encoder
+	encoder encode.Encoder // takes samples; or
+	coder   *encode.AAC    // takes the analysis that all of its kind share
 }
 
 func (r *render) openLanes(ctx context.Context) ([]*lane, error) {
@@ -113,7 +122,7 @@ func (r *render) openLanes(ctx context.Context) ([]*lane, error) {
 		l, err := r.openLane(ctx, rung)
 		if err != nil {
 			for _, l := range lanes {
-				l.encoder.Abort()
+				l.abort()
 			}
 			return nil, err
 		}
@@ -128,10 +137,24 @@ func (r *render) openLane(ctx context.Context, rung melodyud.Rung) (*lane, error
 	if l.sink, err = r.job.Open(l.stream); err != nil {
 		return nil, fmt.Errorf("open rendition %s: %w", rung.Name(), err)
 	}
-	if l.encoder, err = r.engine.encoderFor(ctx, l.stream, l.sink); err != nil {
+	switch {
+	case rung.Codec == melodyud.CodecFLAC:
+		l.encoder, err = encode.NewFLAC(l.stream, l.sink)
+	case r.engine.encoder == EncoderFFmpeg:
+		l.encoder, err = encode.NewFFmpeg(ctx, r.engine.ffmpeg, l.stream, l.sink)
+	default:
+		l.coder, err = encode.NewAAC(l.stream, l.sink)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("start rendition %s: %w", rung.Name(), err)
 	}
 	return l, nil
+}
+
+func (l *lane) abort() {
+	if l.encoder != nil {
+		l.encoder.Abort()
+	}
 }
 
 func (r *render) stream(rung melodyud.Rung) media.Stream {
@@ -164,22 +187,12 @@ func losslessDepth(bits int, lossless bool) int {
 	return 8
 }
 
-func (e *Engine) encoderFor(ctx context.Context, s media.Stream, sink media.Sink) (encode.Encoder, error) {
-	switch {
-	case s.Codec == melodyud.CodecFLAC:
-		return encode.NewFLAC(s, sink)
-	case e.encoder == EncoderFFmpeg:
-		return encode.NewFFmpeg(ctx, e.ffmpeg, s, sink)
-	}
-	return encode.NewAAC(s, encode.Coder(e.encoder), sink)
-}
-
-func (r *render) startMeters(ctx context.Context, line <-chan *chunk) {
+func (r *render) startMeters(ctx context.Context, line <-chan *shared[chunk]) {
 	r.meter, r.waveform = pcm.NewMeter(r.src.Format()), features.NewWaveform(r.src.Format())
 	r.start(func() error {
-		err := drain(ctx, line, func(b pcm.Block) error {
-			r.meter.Write(b)
-			r.waveform.Write(b)
+		err := drain(ctx, line, func(c *chunk) error {
+			r.meter.Write(c.block)
+			r.waveform.Write(c.block)
 			return nil
 		})
 		if err != nil {
@@ -189,17 +202,69 @@ func (r *render) startMeters(ctx context.Context, line <-chan *chunk) {
 	})
 }
 
-func (r *render) startEncoder(ctx context.Context, line <-chan *chunk, l *lane) {
-	r.start(func() error { return l.run(ctx, line) })
+func (r *render) startEncoder(ctx context.Context, line <-chan *shared[chunk], l *lane) {
+	r.start(func() error {
+		defer l.abort()
+		if err := drain(ctx, line, func(c *chunk) error { return l.encoder.Encode(c.block) }); err != nil {
+			return l.wrap(err)
+		}
+		return l.finish(ctx, l.encoder.Close)
+	})
 }
 
-// run feeds the encoder from line and finishes the sink.
-func (l *lane) run(ctx context.Context, line <-chan *chunk) error {
-	defer l.encoder.Abort()
-	if err := drain(ctx, line, l.encoder.Encode); err != nil {
-		return l.wrap(err)
+// startCoders analyses the sound once and starts a coder for each lane beside it.
+func (r *render) startCoders(ctx context.Context, line <-chan *shared[chunk], lanes []*lane) {
+	frames := &fan[aac.Frame]{waiting: framesWaiting}
+	samples := int64(0) // in all, set before frames is closed
+	for _, l := range lanes {
+		r.startCoder(ctx, frames.line(), l, &samples)
 	}
-	end, err := l.encoder.Close()
+	r.start(func() error {
+		analysis, err := encode.NewAnalysis(lanes[0].stream)
+		if err != nil {
+			return err
+		}
+		if err := r.analyse(ctx, line, analysis, frames); err != nil {
+			return err
+		}
+		samples = analysis.Samples()
+		frames.close()
+		return nil
+	})
+}
+
+// analyse hands out the frames of the sound.
+func (r *render) analyse(ctx context.Context, line <-chan *shared[chunk], analysis *encode.Analysis, frames *fan[aac.Frame]) error {
+	frame := frames.blank()
+	turn := func() error {
+		for analysis.Next(&frame.item) {
+			if err := frames.hand(ctx, frame); err != nil {
+				return err
+			}
+			frame = frames.blank()
+		}
+		return nil
+	}
+	err := r.front().run(ctx, line, func(b pcm.Block) error { return analysis.Write(b, turn) })
+	if err != nil {
+		return err
+	}
+	analysis.Close()
+	return turn()
+}
+
+func (r *render) startCoder(ctx context.Context, line <-chan *shared[aac.Frame], l *lane, samples *int64) {
+	r.start(func() error {
+		if err := drain(ctx, line, l.coder.Code); err != nil {
+			return l.wrap(err)
+		}
+		return l.finish(ctx, func() (media.Ending, error) { return l.coder.Close(*samples) })
+	})
+}
+
+// finish ends the encoder and the sink.
+func (l *lane) finish(ctx context.Context, end func() (media.Ending, error)) error {
+	ending, err := end()
 	if err != nil {
 		return l.wrap(err)
 	}
@@ -209,7 +274,7 @@ func (l *lane) run(ctx context.Context, line <-chan *chunk) error {
 	if err := fault.Point("render.rendition"); err != nil {
 		return err
 	}
-	return l.wrap(l.sink.Finish(end))
+	return l.wrap(l.sink.Finish(ending))
 }
 
 func (l *lane) wrap(err error) error {
@@ -221,39 +286,58 @@ func (l *lane) wrap(err error) error {
 
 // startLossless feeds FLAC the samples as they are, unless their rate has no
 // common grid with AAC.
-func (r *render) startLossless(ctx context.Context, sound *fan, l *lane) {
+func (r *render) startLossless(ctx context.Context, sound *fan[chunk], l *lane) {
 	if !r.grid.Resampled {
 		r.startEncoder(ctx, sound.line(), l)
 		return
 	}
-	own := &fan{}
+	own := newSoundFan()
 	r.startEncoder(ctx, own.line(), l)
-	r.startStage(ctx, sound.line(), own, pcm.NewDownmix(1), r.grid.Lossless.Rate)
+	r.startStage(ctx, sound.line(), own, stage{from: r.src.Format(), mix: pcm.NewDownmix(1), rate: r.grid.Lossless.Rate})
 }
 
-// startFront makes what all AAC encoders take, once.
-func (r *render) startFront(ctx context.Context, line <-chan *chunk, out *fan) {
-	r.startStage(ctx, line, out, pcm.NewDownmix(r.src.Format().Channels), r.grid.AAC.Rate)
-}
-
-// startStage hands out what it makes of line's blocks. Only a complete sound is
-// closed: encoders take the end of a line for the end of the track.
-func (r *render) startStage(ctx context.Context, line <-chan *chunk, out *fan, mix *pcm.Downmix, rate int) {
+// front makes what AAC encoders take.
+func (r *render) front() stage {
 	f := r.src.Format()
+	return stage{from: f, mix: pcm.NewDownmix(f.Channels), rate: r.grid.AAC.Rate}
+}
+
+// startStage hands out what a stage makes of line. Only a complete sound is closed:
+// encoders take the end of a line for the end of the track.
+func (r *render) startStage(ctx context.Context, line <-chan *shared[chunk], out *fan[chunk], s stage) {
 	r.start(func() error {
-		if f.Rate == rate {
-			return out.relay(ctx, line, mix.Process, nil)
-		}
-		re, err := pcm.NewResampler(f.Rate, rate, mix.Channels(f.Channels))
-		if err != nil {
+		if err := s.run(ctx, line, func(b pcm.Block) error { return send(ctx, out, b) }); err != nil {
 			return err
 		}
-		return out.relay(ctx, line, func(b pcm.Block) pcm.Block { return re.Process(mix.Process(b)) }, re.Flush)
+		out.close()
+		return nil
 	})
 }
 
+// stage folds channels and changes the rate.
+type stage struct {
+	from pcm.Format
+	mix  *pcm.Downmix
+	rate int // Hz
+}
+
+// run calls do with what the stage makes of each chunk of line.
+func (s stage) run(ctx context.Context, line <-chan *shared[chunk], do func(pcm.Block) error) error {
+	if s.from.Rate == s.rate {
+		return drain(ctx, line, func(c *chunk) error { return do(s.mix.Process(c.block)) })
+	}
+	re, err := pcm.NewResampler(s.from.Rate, s.rate, s.mix.Channels(s.from.Channels))
+	if err != nil {
+		return err
+	}
+	if err := drain(ctx, line, func(c *chunk) error { return do(re.Process(s.mix.Process(c.block))) }); err != nil {
+		return err
+	}
+	return do(re.Flush())
+}
+
 // read is the render's pump.
-func (r *render) read(ctx context.Context, sound *fan) error {
+func (r *render) read(ctx context.Context, sound *fan[chunk]) error {
 	for {
 		b, err := r.src.Read()
 		if err == io.EOF {
@@ -265,7 +349,7 @@ func (r *render) read(ctx context.Context, sound *fan) error {
 		if err := fault.Point("render.decode"); err != nil {
 			return err
 		}
-		if err := sound.send(ctx, b); err != nil {
+		if err := send(ctx, sound, b); err != nil {
 			return err
 		}
 		r.samples += int64(b.Len())

@@ -157,7 +157,7 @@ func TestRenderOfRealFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var s shelf
-			rep, err := engine(t, nil, transcode.Config{Encoder: transcode.EncoderFast}).Render(t.Context(), corpus(t, name), transcode.Job{Ladder: melodyud.DefaultLadder(), Open: s.open})
+			rep, err := engine(t, nil, transcode.Config{}).Render(t.Context(), corpus(t, name), transcode.Job{Ladder: melodyud.DefaultLadder(), Open: s.open})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -367,7 +367,7 @@ func TestARateWithoutAGridIsResampledForEveryRung(t *testing.T) { // ALIGN-3
 	}
 	sound := [][]float32{pcmtest.Quantise(chord(rate, rate, 0), 16)}
 	var s shelf
-	rep, err := engine(t, play(pcm.Format{Rate: rate, Channels: 1, BitDepth: 16}, sound, 4096), transcode.Config{Encoder: "fast"}).
+	rep, err := engine(t, play(pcm.Format{Rate: rate, Channels: 1, BitDepth: 16}, sound, 4096), transcode.Config{}).
 		Render(t.Context(), nil, transcode.Job{Ladder: melodyud.DefaultLadder(), Open: s.open})
 	if err != nil {
 		t.Fatal(err)
@@ -538,7 +538,7 @@ func TestMemoryDoesNotGrowWithTheTrack(t *testing.T) {
 				peak = max(peak, m.HeapAlloc)
 			}
 		}
-		e := engine(t, nil, transcode.Config{Encoder: "fast"}).WithSource(func(context.Context) (transcode.Source, error) { return src, nil })
+		e := engine(t, nil, transcode.Config{}).WithSource(func(context.Context) (transcode.Source, error) { return src, nil })
 		_, err := e.Render(t.Context(), nil, transcode.Job{Ladder: ladder, Open: func(media.Stream) (media.Sink, error) { return void{}, nil }})
 		if err != nil {
 			t.Fatal(err)

@@ -34,10 +34,8 @@ type (
 
 // The AAC encoders a Config may name.
 const (
-	EncoderNMR     = string(encode.CoderNMR)
-	EncoderTwoLoop = string(encode.CoderTwoLoop)
-	EncoderFast    = string(encode.CoderFast)
-	EncoderFFmpeg  = "ffmpeg"
+	EncoderBuiltin = "builtin" // package aac: one analysis for all bit rates
+	EncoderFFmpeg  = "ffmpeg"  // ffmpeg's, a process for each rendition
 )
 
 // Config says how an Engine works. The zero Config is usable.
@@ -45,8 +43,7 @@ type Config struct {
 	// Child is the command that runs decode.ChildMain. Default: this executable
 	// with the argument "child".
 	Child []string
-	// Encoder makes the AAC renditions: "nmr", "twoloop", "fast" or "ffmpeg".
-	// Default "nmr".
+	// Encoder makes the AAC renditions: "builtin" or "ffmpeg". Default "builtin".
 	Encoder string
 	// FFmpeg decodes what we cannot, and encodes if Encoder says so: a path, ""
 	// to look in PATH, "-" for none.
@@ -83,18 +80,14 @@ func New(cfg Config) (*Engine, error) {
 		encoder: cfg.Encoder,
 	}
 	switch e.encoder {
-	case "":
-		e.encoder = EncoderNMR
-	case EncoderNMR, EncoderTwoLoop, EncoderFast:
+	case "", EncoderBuiltin:
+		e.encoder, e.aac = EncoderBuiltin, aacVersion
 	case EncoderFFmpeg:
 		if err := e.useFFmpeg(cfg.FFmpeg); err != nil {
 			return nil, err
 		}
 	default:
-		return nil, fmt.Errorf("%w: unknown AAC encoder %q: use nmr, twoloop, fast or ffmpeg", melodyud.ErrInvalid, cfg.Encoder)
-	}
-	if e.aac == "" {
-		e.aac = aacVersion + "-" + e.encoder
+		return nil, fmt.Errorf("%w: unknown AAC encoder %q: use builtin or ffmpeg", melodyud.ErrInvalid, cfg.Encoder)
 	}
 	e.open = func(ctx context.Context, f *os.File) (source, error) { return decode.Start(ctx, e.decode, f) }
 	return e, nil
@@ -119,7 +112,7 @@ func (e *Engine) useFFmpeg(name string) error {
 const (
 	decoderVersion  = "decode1"
 	flacVersion     = "flac2"
-	aacVersion      = "go-aac0.4.0"
+	aacVersion      = "aac1"
 	analyserVersion = "features1"
 )
 

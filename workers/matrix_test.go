@@ -28,7 +28,7 @@ import (
 // TestRendersAreExactForEveryKindOfMaster renders masters of every rate, depth,
 // layout and awkward length through the real decoder child, encoders and packager.
 func TestRendersAreExactForEveryKindOfMaster(t *testing.T) { // ALIGN-1..4, GAP-1..3, section 2.8 items 1 to 3
-	engine, err := transcode.New(transcode.Config{Encoder: transcode.EncoderFast, FFmpeg: "-"})
+	engine, err := transcode.New(transcode.Config{FFmpeg: "-"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,6 @@ type process struct {
 // spawn starts a server process of its own; fault, if not empty, is its FAULT.
 func spawn(t *testing.T, c node.Config, fault string) *process {
 	t.Helper()
-	c.Encoder = quick
 	raw, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +128,6 @@ func surviveKill(t *testing.T, point string, file []byte) {
 
 // spawnAgain is spawn from another goroutine than the test's.
 func spawnAgain(t *testing.T, c node.Config) {
-	c.Encoder = quick
 	raw, _ := json.Marshal(c)
 	cmd := exec.Command(self(), "serve", string(raw))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -213,7 +211,7 @@ func sameAsUndisturbed(t *testing.T, objects string, file []byte) {
 	}
 	defer f.Close()
 	quiet, err := node.Render(t.Context(), f, node.RenderConfig{
-		Out: filepath.Join(dir, "out"), Child: child(), Encoder: quick,
+		Out: filepath.Join(dir, "out"), Child: child(),
 	})
 	if err != nil {
 		t.Fatal(err)

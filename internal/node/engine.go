@@ -153,5 +153,5 @@ func peak(who int) int64 {
 
 // Encoders lists the AAC encoders one may choose, the default first.
 func Encoders() []string {
-	return []string{transcode.EncoderNMR, transcode.EncoderTwoLoop, transcode.EncoderFast, transcode.EncoderFFmpeg}
+	return []string{transcode.EncoderBuiltin, transcode.EncoderFFmpeg}
 }

@@ -54,10 +54,6 @@ func serve(config string) int {
 	return 0
 }
 
-// quick is the AAC encoder of the stories: under the race detector the default one
-// takes a minute for ten seconds of music.
-const quick = "fast"
-
 func child() []string { return []string{self(), "child"} }
 
 func self() string {

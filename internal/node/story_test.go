@@ -41,7 +41,6 @@ func startUntil(t *testing.T, c node.Config) (base string, stop func()) {
 	if c.Data == "" {
 		c.Data = t.TempDir()
 	}
-	c.Encoder = quick
 	n, err := node.Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

@@ -3,129 +3,89 @@ package encode
 import (
 	"fmt"
 
-	aac "github.com/tphakala/go-aac"
-
 	"github.com/melodyud/melodyud/internal/media"
+	"github.com/melodyud/melodyud/transcode/aac"
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
 
-// Coder selects how the in-process AAC encoder searches its quantisers.
-type Coder string
-
-// The coders. Figures are in Benchmark… of this package.
-const (
-	CoderNMR     Coder = "nmr"     // noise-to-mask trellis: the best sound for its bits
-	CoderTwoLoop Coder = "twoloop" // two nested searches: slow on tonal music
-	CoderFast    Coder = "fast"    // the quickest
-)
-
-var coders = map[Coder]aac.Coder{CoderNMR: aac.CoderNMR, CoderTwoLoop: aac.CoderTwoLoop, CoderFast: aac.CoderFast}
-
-// bandwidth returns the highest frequency (Hz) worth coding at a rate of bits per
-// channel, or 0 to leave it to the encoder. Below 56 kbit/s the NMR coder's own
-// choice (14 kHz at 32, 17 kHz at 48 kbit/s) starves the middle: narrower coding
-// gains a third of a grade by PEAQ at 32 and a little at 48.
-func bandwidth(coder Coder, perChannel int) int {
-	if coder != CoderNMR || perChannel < 32_000 || perChannel >= 56_000 {
-		return 0
-	}
-	return 11_000 + (perChannel-32_000)*3/16
-}
-
 // AACPriming is how many samples a decoder gives before the first real one, for
 // every AAC encoder of this package (GAP-1).
-const AACPriming = aac.EncoderDelay
+const AACPriming = aac.Priming
 
-// AAC codes AAC-LC in process. Samples beyond full scale are clipped to it.
-type AAC struct {
-	enc     *aac.Encoder
-	units   unitWriter
-	frame   [][]float32
-	filled  int
-	samples int64
-	out     []byte
+// Analysis is the part of AAC encoding that all bit rates of a sound share. It is
+// for one goroutine.
+type Analysis struct {
+	analyzer *aac.Analyzer
+	samples  int64
+	piece    [][]float32
 }
 
-// NewAAC returns an Encoder of s, which needs SampleRate (44,100 or 48,000),
-// Channels (1 or 2) and Bitrate, to sink.
-func NewAAC(s media.Stream, coder Coder, sink media.Sink) (*AAC, error) {
-	c, ok := coders[coder]
-	if !ok {
-		return nil, fmt.Errorf("aac coder %q: want nmr, twoloop or fast", coder)
-	}
-	enc, err := aac.NewEncoder(aac.EncoderConfig{
-		SampleRate: s.SampleRate, Channels: s.Channels, Bitrate: s.Bitrate, Coder: c,
-		Cutoff: bandwidth(coder, s.Bitrate/max(s.Channels, 1)),
-	})
+// NewAnalysis returns the Analysis of a sound of s's SampleRate, 44,100 or 48,000
+// Hz, and Channels, 1 or 2.
+func NewAnalysis(s media.Stream) (*Analysis, error) {
+	analyzer, err := aac.NewAnalyzer(aac.Config{SampleRate: s.SampleRate, Channels: s.Channels})
 	if err != nil {
-		return nil, fmt.Errorf("open aac encoder: %w", err)
+		return nil, fmt.Errorf("open aac analysis: %w", err)
 	}
-	a := &AAC{enc: enc, units: unitWriter{sink: sink}}
-	for range s.Channels {
-		a.frame = append(a.frame, make([]float32, media.AACFrame))
-	}
-	return a, nil
+	return &Analysis{analyzer: analyzer, piece: make([][]float32, s.Channels)}, nil
 }
 
-// Encode implements Encoder.
-func (a *AAC) Encode(b pcm.Block) error {
-	for from, n := 0, b.Len(); from < n; {
-		take := min(n-from, media.AACFrame-a.filled)
-		for c := range a.frame {
-			clip(a.frame[c][a.filled:a.filled+take], b.Samples[c][from:])
+// Write takes the next samples and calls turn whenever Next may have a frame.
+func (a *Analysis) Write(b pcm.Block, turn func() error) error {
+	a.samples += int64(b.Len())
+	for from, n := 0, b.Len(); from < n; from += aac.FrameSize {
+		for c := range a.piece {
+			a.piece[c] = b.Samples[c][from:min(n, from+aac.FrameSize)]
 		}
-		from += take
-		a.samples += int64(take)
-		if a.filled += take; a.filled == media.AACFrame {
-			if err := a.push(a.frame); err != nil {
-				return err
-			}
-			a.filled = 0
+		a.analyzer.Write(a.piece)
+		if err := turn(); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// clip copies samples, bounded to full scale.
-func clip(dst, src []float32) {
-	for i, v := range src[:len(dst)] {
-		dst[i] = min(max(v, -1), 1)
-	}
+// Close says that no samples follow; Next gives what is left.
+func (a *Analysis) Close() { a.analyzer.Close() }
+
+// Next fills f and reports whether there was enough sound for it.
+func (a *Analysis) Next(f *aac.Frame) bool { return a.analyzer.Next(f) }
+
+// Samples returns how many have been written.
+func (a *Analysis) Samples() int64 { return a.samples }
+
+// AAC codes one rendition of an Analysis as AAC-LC.
+type AAC struct {
+	coder  *aac.Coder
+	config []byte
+	units  unitWriter
+	out    []byte
 }
 
-// push codes one frame, or drains the encoder when frame is nil.
-func (a *AAC) push(frame [][]float32) error {
-	out, err := a.enc.EncodeFrame(a.out[:0], frame)
+// maxBits is the most that the format lets a channel have of one access unit.
+const maxBits = 6144
+
+// NewAAC returns the AAC of s, which needs SampleRate, Channels and Bitrate, to
+// sink. A Bitrate that the format cannot hold becomes the highest it can.
+func NewAAC(s media.Stream, sink media.Sink) (*AAC, error) {
+	cfg := aac.Config{SampleRate: s.SampleRate, Channels: s.Channels}
+	coder, err := aac.NewCoder(cfg, min(s.Bitrate, maxBits*s.Channels*s.SampleRate/aac.FrameSize))
 	if err != nil {
-		return fmt.Errorf("encode aac frame: %w", err)
+		return nil, fmt.Errorf("open aac encoder: %w", err)
 	}
-	a.out = out
-	if len(out) == 0 {
-		return nil
-	}
-	return a.units.write(out)
+	return &AAC{coder: coder, config: cfg.AudioSpecificConfig(), units: unitWriter{sink: sink}}, nil
 }
 
-// Close implements Encoder.
-func (a *AAC) Close() (media.Ending, error) {
-	if a.filled > 0 {
-		for c := range a.frame {
-			clear(a.frame[c][a.filled:])
-		}
-		if err := a.push(a.frame); err != nil {
-			return media.Ending{}, err
-		}
-	}
-	for !a.enc.Drained() {
-		if err := a.push(nil); err != nil {
-			return media.Ending{}, err
-		}
-	}
-	return a.units.end(a.samples, a.enc.AudioSpecificConfig())
+// Code writes the access unit of f.
+func (a *AAC) Code(f *aac.Frame) error {
+	a.out = a.coder.Code(a.out[:0], f)
+	return a.units.write(a.out)
 }
 
-// Abort implements Encoder.
-func (a *AAC) Abort() {}
+// Close returns what the sink's Finish needs, samples being the Analysis'.
+func (a *AAC) Close(samples int64) (media.Ending, error) {
+	return a.units.end(samples, a.config)
+}
 
 // unitWriter writes AAC access units and counts them.
 type unitWriter struct {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -12,12 +13,13 @@ import (
 	"slices"
 	"testing"
 
-	aac "github.com/tphakala/go-aac"
+	goaac "github.com/tphakala/go-aac"
 	aacpcm "github.com/tphakala/go-aac/pcm"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
 	"github.com/melodyud/melodyud/internal/media"
+	"github.com/melodyud/melodyud/transcode/aac"
 	"github.com/melodyud/melodyud/transcode/encode"
 	"github.com/melodyud/melodyud/transcode/pcm"
 	"github.com/melodyud/melodyud/transcode/pcm/pcmtest"
@@ -40,13 +42,56 @@ func code(t testing.TB, enc encode.Encoder, b pcm.Block, cut int) media.Ending {
 	return end
 }
 
+// codeAAC codes b at several bit rates from one analysis.
+func codeAAC(t testing.TB, s media.Stream, b pcm.Block, cut int, sinks map[int]media.Sink) (ending media.Ending) {
+	t.Helper()
+	analysis, err := encode.NewAnalysis(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var coders []*encode.AAC
+	for s.Bitrate = range sinks {
+		coder, err := encode.NewAAC(s, sinks[s.Bitrate])
+		if err != nil {
+			t.Fatal(err)
+		}
+		coders = append(coders, coder)
+	}
+	var frame aac.Frame
+	turn := func() error {
+		for analysis.Next(&frame) {
+			for _, c := range coders {
+				if err := c.Code(&frame); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	for b.Len() > 0 {
+		var head pcm.Block
+		head, b = b.Cut(cut)
+		err = errors.Join(err, analysis.Write(head, turn))
+	}
+	analysis.Close()
+	err = errors.Join(err, turn())
+	for _, c := range coders {
+		end, closing := c.Close(analysis.Samples())
+		ending, err = end, errors.Join(err, closing)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ending
+}
+
 // decoded returns what an independent decoder makes of recorded access units.
 func decoded(t testing.TB, s media.Stream, rec *recorder) [][]float32 {
 	t.Helper()
 	var adts []byte
 	for _, p := range rec.packets {
 		var err error
-		if adts, err = aac.AppendADTSHeader(adts, s.SampleRate, s.Channels, len(p)); err != nil {
+		if adts, err = goaac.AppendADTSHeader(adts, s.SampleRate, s.Channels, len(p)); err != nil {
 			t.Fatal(err)
 		}
 		adts = append(adts, p...)
@@ -73,7 +118,6 @@ func TestAccessUnitsCoverPrimingAndEverySample(t *testing.T) { // GAP-1, GAP-3
 		s := media.Stream{
 			SampleRate: rapid.SampledFrom([]int{44100, 48000}).Draw(rt, "rate"),
 			Channels:   rapid.IntRange(1, 2).Draw(rt, "channels"),
-			Bitrate:    rapid.SampledFrom([]int{16000, 64000, 320000}).Draw(rt, "bitrate"),
 		}
 		n := rapid.IntRange(1, 6000).Draw(rt, "samples")
 		var b pcm.Block
@@ -81,11 +125,8 @@ func TestAccessUnitsCoverPrimingAndEverySample(t *testing.T) { // GAP-1, GAP-3
 			b.Samples = append(b.Samples, pcmtest.Sine(s.SampleRate, 440, 0.5, float64(c), n))
 		}
 		rec := &recorder{}
-		enc, err := encode.NewAAC(s, encode.CoderFast, rec)
-		if err != nil {
-			rt.Fatal(err)
-		}
-		end := code(t, enc, b, rapid.IntRange(1, 3000).Draw(rt, "cut"))
+		bitrate := rapid.SampledFrom([]int{16000, 64000, 320000}).Draw(rt, "bitrate")
+		end := codeAAC(t, s, b, rapid.IntRange(1, 3000).Draw(rt, "cut"), map[int]media.Sink{bitrate: rec})
 		if end.Samples != int64(n) || len(rec.packets) != (1024+n+1023)/1024 {
 			rt.Fatalf("%d samples: ending %d, %d units", n, end.Samples, len(rec.packets))
 		}
@@ -98,42 +139,36 @@ func TestAccessUnitsCoverPrimingAndEverySample(t *testing.T) { // GAP-1, GAP-3
 	})
 }
 
-func TestCodersKeepTheSound(t *testing.T) {
+func TestEveryBitRateKeepsTheSound(t *testing.T) {
 	t.Parallel()
-	for _, coder := range []encode.Coder{encode.CoderNMR, encode.CoderTwoLoop, encode.CoderFast} {
-		for _, bitrate := range []int{64000, 96000, 160000, 256000} {
-			s := media.Stream{SampleRate: 44100, Channels: 2, Bitrate: bitrate}
-			x := pcmtest.Sine(44100, 997, 0.5, 0, 44100)
-			rec := &recorder{}
-			enc, err := encode.NewAAC(s, coder, rec)
-			if err != nil {
-				t.Fatal(err)
-			}
-			code(t, enc, pcm.Block{Samples: [][]float32{x, x}}, 4096)
-			got := decoded(t, s, rec)[1][1024:]
-			noise, signal := 0.0, 0.0
-			for i, v := range x[4096:40000] {
-				noise += math.Pow(float64(v-got[i+4096]), 2)
-				signal += float64(v) * float64(v)
-			}
-			if snr := 10 * math.Log10(signal/noise); snr < 20 {
-				t.Errorf("%s at %d: a tone comes back with SNR %.1f dB", coder, bitrate, snr)
-			}
+	tapes, sinks := map[int]*recorder{}, map[int]media.Sink{}
+	for _, bitrate := range []int{64000, 96000, 160000, 256000} {
+		tapes[bitrate] = &recorder{}
+		sinks[bitrate] = tapes[bitrate]
+	}
+	s := media.Stream{SampleRate: 44100, Channels: 2}
+	x := pcmtest.Sine(44100, 997, 0.5, 0, 44100)
+	codeAAC(t, s, pcm.Block{Samples: [][]float32{x, x}}, 4096, sinks)
+	for bitrate, rec := range tapes {
+		got := decoded(t, s, rec)[1][1024:]
+		noise, signal := 0.0, 0.0
+		for i, v := range x[4096:40000] {
+			noise += math.Pow(float64(v-got[i+4096]), 2)
+			signal += float64(v) * float64(v)
+		}
+		if snr := 10 * math.Log10(signal/noise); snr < 20 {
+			t.Errorf("at %d: a tone comes back with SNR %.1f dB", bitrate, snr)
 		}
 	}
 }
 
 func TestWhatIsBeyondFullScaleIsClippedNotFatal(t *testing.T) {
 	t.Parallel()
-	s := media.Stream{SampleRate: 48000, Channels: 1, Bitrate: 128000}
+	s := media.Stream{SampleRate: 48000, Channels: 1}
 	rec := &recorder{}
-	enc, err := encode.NewAAC(s, encode.CoderNMR, rec)
-	if err != nil {
-		t.Fatal(err)
-	}
 	x := pcmtest.Sine(48000, 100, 50, 0, 20000)
 	x[7], x[8] = float32(math.Inf(1)), float32(math.Inf(-1))
-	code(t, enc, pcm.Block{Samples: [][]float32{x}}, 999)
+	codeAAC(t, s, pcm.Block{Samples: [][]float32{x}}, 999, map[int]media.Sink{128000: rec})
 	if peak := slices.Max(decoded(t, s, rec)[0][2048:18000]); peak < 0.9 {
 		t.Errorf("a clipped tone peaks at %v", peak)
 	}
@@ -141,13 +176,14 @@ func TestWhatIsBeyondFullScaleIsClippedNotFatal(t *testing.T) {
 
 func TestUnknownSettingsAreErrors(t *testing.T) {
 	t.Parallel()
-	if _, err := encode.NewAAC(media.Stream{SampleRate: 44100, Channels: 2}, "best", nil); err == nil {
-		t.Error("an unknown coder is accepted")
-	}
-	for _, s := range []media.Stream{{SampleRate: 96000, Channels: 2}, {SampleRate: 44100, Channels: 3}} {
-		if _, err := encode.NewAAC(s, encode.CoderNMR, nil); err == nil {
+	for _, s := range []media.Stream{{SampleRate: 192000, Channels: 2, Bitrate: 64000}, {SampleRate: 44100, Channels: 3, Bitrate: 64000}} {
+		_, analysing := encode.NewAnalysis(s)
+		if _, coding := encode.NewAAC(s, nil); analysing == nil || coding == nil {
 			t.Errorf("%+v is accepted", s)
 		}
+	}
+	if _, err := encode.NewAAC(media.Stream{SampleRate: 44100, Channels: 2}, nil); err == nil {
+		t.Error("no bit rate is accepted")
 	}
 	for _, s := range []media.Stream{
 		{SampleRate: 48000, Channels: 9, BitDepth: 16, FrameSize: 4096}, {SampleRate: 48000, Channels: 2, BitDepth: 15, FrameSize: 4096},
@@ -275,11 +311,16 @@ func BenchmarkEncoder(b *testing.B) {
 			return encode.NewFLAC(media.Stream{SampleRate: 44100, Channels: 2, BitDepth: depth, FrameSize: 4096}, void{})
 		})
 	}
-	for _, coder := range []encode.Coder{encode.CoderNMR, encode.CoderTwoLoop, encode.CoderFast} {
-		for _, bitrate := range []int{64000, 256000} {
-			run(fmt.Sprintf("aac-%s-%d", coder, bitrate/1000), func() (encode.Encoder, error) {
-				return encode.NewAAC(media.Stream{SampleRate: 44100, Channels: 2, Bitrate: bitrate}, coder, void{})
-			})
-		}
+	for _, bitrates := range [][]int{{64000}, {64000, 96000, 160000, 256000}} {
+		b.Run(fmt.Sprintf("aac-%d-rates", len(bitrates)), func(b *testing.B) {
+			sinks := map[int]media.Sink{}
+			for _, bitrate := range bitrates {
+				sinks[bitrate] = void{}
+			}
+			for b.Loop() {
+				codeAAC(b, media.Stream{SampleRate: 44100, Channels: 2}, sound, 8192, sinks)
+			}
+			b.ReportMetric(float64(b.N)*10/b.Elapsed().Seconds(), "x-realtime")
+		})
 	}
 }

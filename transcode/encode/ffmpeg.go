@@ -14,9 +14,8 @@ import (
 	"strings"
 	"time"
 
-	aac "github.com/tphakala/go-aac"
-
 	"github.com/melodyud/melodyud/internal/media"
+	"github.com/melodyud/melodyud/transcode/aac"
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
 
@@ -38,18 +37,17 @@ type FFmpeg struct {
 // NewFFmpeg starts the program at path as an Encoder of s, with the same demands
 // as NewAAC. The process ends with ctx, Close or Abort, one of which must come.
 func NewFFmpeg(ctx context.Context, path string, s media.Stream, sink media.Sink) (*FFmpeg, error) {
-	f := &FFmpeg{done: make(chan struct{}), units: unitWriter{sink: sink}}
+	f := &FFmpeg{
+		done: make(chan struct{}), units: unitWriter{sink: sink},
+		config: aac.Config{SampleRate: s.SampleRate, Channels: s.Channels}.AudioSpecificConfig(),
+	}
 	f.cmd = exec.CommandContext(ctx, path, "-nostdin", "-hide_banner", "-v", "error",
 		"-f", "f32le", "-ar", strconv.Itoa(s.SampleRate), "-ac", strconv.Itoa(s.Channels), "-i", "pipe:0",
 		"-c:a", "aac", "-b:a", strconv.Itoa(s.Bitrate), "-flags", "+bitexact", "-f", "adts", "pipe:1")
 	f.cmd.Env = []string{}
 	f.cmd.Stderr = &f.errors
 	f.cmd.WaitDelay = 5 * time.Second
-	enc, err := aac.NewEncoder(aac.EncoderConfig{SampleRate: s.SampleRate, Channels: s.Channels})
-	if err != nil {
-		return nil, fmt.Errorf("configure ffmpeg: %w", err)
-	}
-	f.config = enc.AudioSpecificConfig()
+	var err error
 	if f.in, err = f.cmd.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("pipe to ffmpeg: %w", err)
 	}
