@@ -199,11 +199,7 @@ func writeIndexes(dir string, m *melodyud.Manifest) error {
 			return err
 		}
 	}
-	content, err := json.MarshalIndent(m, "", " ")
-	if err != nil {
-		return fmt.Errorf("encode manifest: %w", err)
-	}
-	return writeBytes(dir, ManifestFile, append(content, '\n'))
+	return nil
 }
 
 type indexFile struct {
@@ -211,8 +207,9 @@ type indexFile struct {
 	content []byte
 }
 
-// indexes prints the playlists that lie beside the track files: BYTERANGE form,
-// relative names, so that any server with Range support will do (HLS-56).
+// indexes prints the playlists that lie beside the track files, and the manifest:
+// BYTERANGE form, relative names, so that any server with Range support will do
+// (HLS-56).
 func indexes(m *melodyud.Manifest) ([]indexFile, error) {
 	var files []indexFile
 	var errs []error
@@ -235,5 +232,7 @@ func indexes(m *melodyud.Manifest) ([]indexFile, error) {
 	}
 	content, err := dash.OnDemand(m)
 	add(DashFile, content, err)
+	content, err = json.MarshalIndent(m, "", " ")
+	add(ManifestFile, append(content, '\n'), err)
 	return files, errors.Join(errs...)
 }

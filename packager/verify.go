@@ -1,6 +1,7 @@
 package packager
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -27,12 +28,19 @@ const maxIndexFile = 64 << 20
 // error says which file and what in it is wrong; what open returned stays in its
 // chain.
 func Verify(ctx context.Context, open func(name string, offset, length int64) (io.ReadCloser, error), m *melodyud.Manifest) error {
+	return Prove(ctx, open, m, nil)
+}
+
+// Prove is Verify that also decodes every lossless rendition, from the segments as
+// they are stored, and holds the samples to the MD5 of those that were encoded. A
+// nil decoder proves nothing.
+func Prove(ctx context.Context, open func(name string, offset, length int64) (io.ReadCloser, error), m *melodyud.Manifest, decode Decoder) error {
 	if err := checkManifest(m); err != nil {
 		return fmt.Errorf("verify manifest: %w", err)
 	}
 	for i := range m.Renditions {
 		r := &m.Renditions[i]
-		if err := verifyTrack(ctx, open, r, m.Loudness); err != nil {
+		if err := verifyTrack(ctx, open, r, m.Loudness, decode); err != nil {
 			return fmt.Errorf("verify %s: %w", r.File, err)
 		}
 	}
@@ -40,12 +48,11 @@ func Verify(ctx context.Context, open func(name string, offset, length int64) (i
 	if err != nil {
 		return fmt.Errorf("verify playlists: %w", err)
 	}
-	files = append(files, indexFile{name: ManifestFile})
 	for _, f := range files {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := verifyIndex(open, f.name, m); err != nil {
+		if err := verifyIndex(open, f, m); err != nil {
 			return fmt.Errorf("verify %s: %w", f.name, err)
 		}
 	}
@@ -95,14 +102,14 @@ func checkRendition(m *melodyud.Manifest, r *melodyud.Rendition) error {
 }
 
 // verifyTrack reads one track file from first byte to last.
-func verifyTrack(ctx context.Context, open func(string, int64, int64) (io.ReadCloser, error), r *melodyud.Rendition, l melodyud.Loudness) (err error) {
+func verifyTrack(ctx context.Context, open func(string, int64, int64) (io.ReadCloser, error), r *melodyud.Rendition, l melodyud.Loudness, decode Decoder) (err error) {
 	f, err := open(r.File, 0, -1)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	hash := sha256.New()
-	t := &trackReader{r: io.TeeReader(f, hash), want: r, loudness: fmp4.Stated(l)}
+	t := &trackReader{r: io.TeeReader(f, hash), want: r, loudness: fmp4.Stated(l), proof: newProof(r, decode)}
 	if err := t.readHead(); err != nil {
 		return err
 	}
@@ -135,6 +142,7 @@ type trackReader struct {
 	r        io.Reader
 	want     *melodyud.Rendition
 	loudness melodyud.Loudness // that the init segment must state
+	proof    *proof            // of a lossless rendition; nil: none
 	next     int64             // decode time the next segment must have
 }
 
@@ -226,19 +234,20 @@ func (t *trackReader) readSegment(i int) error {
 		return fmt.Errorf("packets of %d samples instead of %d", s.Duration, want)
 	}
 	t.next = s.End()
-	return nil
+	return t.proof.add(s.Data, s.Duration)
 }
 
 func (t *trackReader) checkEnd() error {
 	if end := t.want.EncoderDelay + t.want.Samples; t.next != end {
 		return fmt.Errorf("it ends at sample %d instead of %d", t.next, end)
 	}
-	return nil
+	return t.proof.end()
 }
 
-// verifyIndex reads a playlist or the manifest and compares what it says with m.
-func verifyIndex(open func(string, int64, int64) (io.ReadCloser, error), name string, m *melodyud.Manifest) (err error) {
-	f, err := open(name, 0, -1)
+// verifyIndex reads a playlist or the manifest, compares what it says with m, and
+// then its bytes with those that m gives.
+func verifyIndex(open func(string, int64, int64) (io.ReadCloser, error), file indexFile, m *melodyud.Manifest) (err error) {
+	f, err := open(file.name, 0, -1)
 	if err != nil {
 		return err
 	}
@@ -247,14 +256,26 @@ func verifyIndex(open func(string, int64, int64) (io.ReadCloser, error), name st
 	if err != nil {
 		return err
 	}
-	got, want, err := parseIndex(name, b, m)
+	got, want, err := parseIndex(file.name, b, m)
 	if err != nil {
 		return err
 	}
 	if !reflect.DeepEqual(got, want) {
 		return errors.New("it says something else than the manifest")
 	}
+	if !bytes.Equal(b, file.content) {
+		return fmt.Errorf("from byte %d on it is written differently than the manifest gives it", firstDifference(b, file.content))
+	}
 	return nil
+}
+
+func firstDifference(a, b []byte) int {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return min(len(a), len(b))
 }
 
 func parseIndex(name string, b []byte, m *melodyud.Manifest) (got, want any, err error) {

@@ -18,6 +18,7 @@ import (
 	"github.com/melodyud/melodyud/internal/fault"
 	"github.com/melodyud/melodyud/internal/objectstore"
 	"github.com/melodyud/melodyud/packager"
+	"github.com/melodyud/melodyud/transcode"
 )
 
 const maxManifest = 64 << 20 // bytes
@@ -177,10 +178,10 @@ func (w *worker) readBack(ctx context.Context, hash string) (*melodyud.Manifest,
 		return nil, nil, fmt.Errorf("the manifest of %s says %q", hash, m.RenderHash)
 	}
 	defer w.metrics.stage("verify")()
-	err = packager.Verify(ctx, func(name string, offset, length int64) (io.ReadCloser, error) {
+	err = packager.Prove(ctx, func(name string, offset, length int64) (io.ReadCloser, error) {
 		r, _, err := w.c.Store.Open(ctx, "media/"+hash+"/"+name, offset, length)
 		return r, err
-	}, &m)
+	}, &m, transcode.Frames)
 	if err != nil {
 		return nil, nil, fmt.Errorf("verify render %s: %w", hash, err)
 	}

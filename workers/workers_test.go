@@ -33,6 +33,8 @@ import (
 	"github.com/melodyud/melodyud/internal/ticket"
 	"github.com/melodyud/melodyud/packager/packagertest"
 	"github.com/melodyud/melodyud/transcode"
+	"github.com/melodyud/melodyud/transcode/encode"
+	"github.com/melodyud/melodyud/transcode/pcm"
 	"github.com/melodyud/melodyud/transcode/decode"
 	"github.com/melodyud/melodyud/workers"
 )
@@ -139,8 +141,6 @@ func feed(job transcode.Job, grid media.Grid, rung melodyud.Rung, seed uint64) e
 	end := media.Ending{Samples: samples}
 	if rung.Codec == melodyud.CodecFLAC {
 		s.Timeline, s.FrameSize, s.BitDepth = grid.Lossless, grid.FLACBlock, 16
-		end.PCMMD5 = strings.Repeat("5a", 16)
-		end.Config = packagertest.StreamInfo(s, samples, end.PCMMD5)
 	} else {
 		s.Timeline, s.FrameSize, s.Priming = grid.AAC, media.AACFrame, media.AACFrame
 		end.Config = packagertest.ASC(44100, 2)
@@ -149,10 +149,29 @@ func feed(job transcode.Job, grid media.Grid, rung melodyud.Rung, seed uint64) e
 	if err != nil {
 		return err
 	}
+	if rung.Codec == melodyud.CodecFLAC {
+		return silence(s, sink)
+	}
 	for _, p := range packagertest.Packets(s, end, 0, seed) {
 		if err := sink.WritePacket(p); err != nil {
 			return err
 		}
+	}
+	return sink.Finish(end)
+}
+
+// silence is real FLAC: before publishing it is decoded.
+func silence(s media.Stream, sink media.Sink) error {
+	enc, err := encode.NewFLAC(s, sink)
+	if err != nil {
+		return err
+	}
+	if err := enc.Encode(pcm.Block{Samples: [][]float32{make([]float32, samples), make([]float32, samples)}}); err != nil {
+		return err
+	}
+	end, err := enc.Close()
+	if err != nil {
+		return err
 	}
 	return sink.Finish(end)
 }

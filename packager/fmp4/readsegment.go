@@ -13,7 +13,8 @@ type Segment struct {
 	DecodeTime int64 // of the first sample
 	Duration   int64 // decoded samples in all packets, after shortening
 	Packets    int
-	Frame      int64 // usual samples of a packet
+	Frame      int64  // usual samples of a packet
+	Data       []byte // the packets, one after the other: part of what was read
 }
 
 // End is the decode time after the last sample.
@@ -33,6 +34,7 @@ func ReadSegment(b []byte, codec melodyud.Codec) (Segment, error) {
 	if err != nil {
 		return Segment{}, fmt.Errorf("moof: %w", err)
 	}
+	s.Data = top["mdat"].body
 	return s, nil
 }
 
