@@ -7,8 +7,6 @@ BIN := bin/melodyud
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/melodyud/melodyud/internal/node.version=$(VERSION)
 MINIO := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
-# The AAC encoder has vector code behind a tag: the same bytes in a fifth less time.
-export GOFLAGS := $(GOFLAGS) -tags=goaac_simd
 
 PACKAGES = $(shell go list ./... | grep -v /node_modules/)
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
@@ -33,11 +31,11 @@ run: build ## build and serve everything on this machine
 vet: ## formatting, go vet and staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "run gofmt on:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet ./...
-	GOFLAGS= go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 -tags goaac_simd ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 ./...
 
 vuln: ## known holes in dependencies; needs vuln.go.dev, or MELODYUD_VULNDB=file:///… with a copy of its database
 	@if [ -n "$$MELODYUD_VULNDB" ] || getent hosts vuln.go.dev >/dev/null; then \
-		GOFLAGS= go run golang.org/x/vuln/cmd/govulncheck@v1.1.4 $${MELODYUD_VULNDB:+-db $$MELODYUD_VULNDB} -tags goaac_simd ./...; \
+		go run golang.org/x/vuln/cmd/govulncheck@v1.1.4 $${MELODYUD_VULNDB:+-db $$MELODYUD_VULNDB} ./...; \
 	else echo "SKIPPED: vuln.go.dev cannot be reached, dependencies were not scanned"; fi
 
 # Stories mostly wait for leases and real processes: more of them at once than

@@ -48,7 +48,7 @@ var arrows = map[string][]string{
 	"internal/queue/asynqueue":     {"internal/queue"},
 
 	// Engines: no rows, no HTTP, no queue.
-	"transcode":               {"internal/media", "internal/fault", "transcode/pcm", "transcode/aac", "transcode/decode", "transcode/encode", "transcode/features"},
+	"transcode":               {"internal/media", "internal/fault", "transcode/pcm", "transcode/aac", "transcode/decode", "transcode/decode/flac", "transcode/encode", "transcode/features"},
 	"transcode/pcm":           {},
 	"transcode/decode":        {"transcode/pcm", "transcode/decode/format", "transcode/decode/label"},
 	"transcode/decode/format": {"transcode/pcm", "transcode/decode/flac", "transcode/decode/label", "transcode/decode/ogg"},
