@@ -6,6 +6,9 @@ type Features struct {
 	Version  string   `json:"analyzer_version"`
 	Duration float64  `json:"duration_seconds"`
 	Loudness Loudness `json:"loudness"`
+	// PreviewStart is where a preview had best begin, in seconds; nil where nothing
+	// stands out: silence, or a track shorter than a preview.
+	PreviewStart *float64 `json:"preview_start_seconds,omitempty"`
 }
 
 // Tags is what the creator's file says of itself. Text is valid UTF-8 without

@@ -394,5 +394,8 @@ func (r *render) report() Report {
 	rep.Features = melodyud.Features{
 		Version: analyserVersion, Duration: float64(r.samples) / float64(f.Rate), Loudness: rep.Loudness,
 	}
+	if at, ok := features.Highlight(r.meter.ShortTerm()); ok {
+		rep.Features.PreviewStart = &at
+	}
 	return rep
 }

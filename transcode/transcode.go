@@ -113,7 +113,7 @@ const (
 	decoderVersion  = "decode1"
 	flacVersion     = "flac2"
 	aacVersion      = "aac1"
-	analyserVersion = "features1"
+	analyserVersion = "features2"
 )
 
 // Version names everything that decides a render's bytes besides the master and

@@ -31,6 +31,13 @@ type signer interface {
 	Sign(c ticket.Claims) (string, error)
 }
 
+// mediaKeys names the secrets of encrypted sound and knows the keys of devices.
+type mediaKeys interface {
+	Newest() string
+	Binding(keyID string, user melodyud.UserID, device string) (string, bool)
+	OfflineKey(s ticket.Stream, binding, rendition string) ([]byte, bool)
+}
+
 // Config configures a Service.
 type Config struct {
 	Database database.DB       // required
@@ -41,6 +48,14 @@ type Config struct {
 	// EdgeURL is where the edge answers, such as "https://edge.example.org"; empty
 	// means the host the request was sent to.
 	EdgeURL string
+
+	// MediaKeys encrypts streams and offline files; nil: neither is on offer.
+	MediaKeys mediaKeys
+	// Encrypt makes all playback encrypted; it needs MediaKeys. Default: only what
+	// is asked for.
+	Encrypt       bool
+	OfflineFor    time.Duration // an offline key is good for so long; default 30 days
+	PreviewLength time.Duration // longest preview, 5 to 30 s; default 30 s
 
 	Lease       time.Duration // a claim lapses this long after its last renewal; default 45 s
 	MaxAttempts int           // counted tries before a step becomes a dead letter; default 5
@@ -76,6 +91,12 @@ func New(c Config) (*Service, error) {
 	if err := checkEdgeURL(c.EdgeURL); err != nil {
 		return nil, err
 	}
+	if c.Encrypt && c.MediaKeys == nil {
+		return nil, fmt.Errorf("%w: encrypted playback needs media keys", melodyud.ErrInvalid)
+	}
+	if c.PreviewLength != 0 && (c.PreviewLength < shortestPreview || c.PreviewLength > longestPreview) {
+		return nil, fmt.Errorf("%w: previews last %v to %v, not %v", melodyud.ErrInvalid, shortestPreview, longestPreview, c.PreviewLength)
+	}
 	c.EdgeURL = strings.TrimSuffix(c.EdgeURL, "/")
 	c = c.withDefaults()
 	return &Service{c: c, feed: newFeed(c.EventStreams)}, nil
@@ -99,6 +120,8 @@ func (c Config) withDefaults() Config {
 	orDuration(&c.OutageMost, 30*time.Second)
 	orDuration(&c.PauseAllowanceFree, time.Hour)
 	orDuration(&c.PauseAllowancePremium, 6*time.Hour)
+	orDuration(&c.OfflineFor, 30*24*time.Hour)
+	orDuration(&c.PreviewLength, longestPreview)
 	orDuration(&c.EventPoll, time.Second)
 	orDuration(&c.EventHeartbeat, 15*time.Second)
 	if c.MaxAttempts <= 0 {

@@ -16,7 +16,7 @@ func (s *Service) Register(r *api.Router) {
 		"Newest first. Withdrawn tracks are left out unless asked for by state.", 400, 401, 403, 422), s.listTracks)
 	huma.Register(r.API, operation("get-track", http.MethodGet, "/v1/tracks/{id}", "Show one of your tracks",
 		"Operators may see any track.", 401, 403, 404), s.getTrack)
-	huma.Register(r.API, operation("rename-track", http.MethodPatch, "/v1/tracks/{id}", "Rename a track",
+	huma.Register(r.API, operation("rename-track", http.MethodPatch, "/v1/tracks/{id}", "Rename a track or choose its preview",
 		"Fields that are left out stay as they are. Text is put on one line, at most 300 characters.", 400, 401, 403, 404, 409, 422), s.renameTrack)
 	withdraw := operation("withdraw-track", http.MethodDelete, "/v1/tracks/{id}", "Withdraw a track",
 		"It can no longer be played and its files are deleted. This cannot be undone.", 401, 403, 404)
@@ -72,6 +72,8 @@ type renameInput struct {
 		Album  *string  `json:"album,omitempty" maxLength:"2000" example:"Harbour"`
 		Disc   *int     `json:"disc,omitempty" doc:"Within the album, 1 to 9999; 0 for none." example:"1"`
 		Number *int     `json:"number,omitempty" doc:"Within the disc, 1 to 9999; 0 for none." example:"3"`
+
+		PreviewStart *float64 `json:"preview_start_seconds,omitempty" minimum:"-1" doc:"Where the preview begins; -1 leaves the choice to us." example:"61.5"`
 	}
 }
 
@@ -137,7 +139,13 @@ func (s *Service) renameTrack(ctx context.Context, in *renameInput) (*trackOutpu
 	if err != nil {
 		return nil, api.Fail(err)
 	}
-	return answer(s.Rename(ctx, who, melodyud.TrackID(in.ID), Names{
+	id := melodyud.TrackID(in.ID)
+	if in.Body.PreviewStart != nil {
+		if err := s.ChoosePreview(ctx, who, id, *in.Body.PreviewStart); err != nil {
+			return nil, api.Fail(err)
+		}
+	}
+	return answer(s.Rename(ctx, who, id, Names{
 		in.Body.Title, in.Body.Artist, in.Body.Album, in.Body.Disc, in.Body.Number,
 	}))
 }

@@ -20,7 +20,9 @@ func (s *Service) registerPlayback(r *api.Router) {
 	huma.Register(r.API, operation("play-track", http.MethodPost, "/v1/tracks/{id}/playback", "Ask for playback URLs",
 		"Each answer is good for one listener and one session. Give url to any HLS player or dash_url to any DASH player; "+
 			"a path without a host is on this server. The URLs stop working at expires: ask again then.",
-		401, 403, 404, 409), s.playTrack)
+		401, 403, 404, 409, 422), s.playTrack)
+	s.registerPreview(r)
+	s.registerOffline(r)
 	picture := operation("get-cover", http.MethodGet, "/v1/tracks/{id}/cover", "Get the cover picture",
 		"The front picture found in the file.", 401, 403, 404, 409)
 	picture.Responses = binary("The picture.", "image/jpeg", "image/png")
@@ -45,7 +47,7 @@ func binary(description string, types ...string) map[string]*huma.Response {
 type playback struct {
 	URL     string    `json:"url" doc:"HLS, AAC renditions." example:"/p/djEK.b2s/trk_01J9ZQ3W5Y7K8M2N4P6R8T0V1X/rel_01J9ZQ9B2C4D6E8F0G2H4J6K8M/index.m3u8"`
 	HiFiURL string    `json:"hifi_url,omitempty" doc:"HLS, lossless; premium listeners only."`
-	DASHURL string    `json:"dash_url" doc:"MPEG-DASH."`
+	DASHURL string    `json:"dash_url,omitempty" doc:"MPEG-DASH; not of encrypted playback."`
 	Expires time.Time `json:"expires" doc:"The URLs stop working then."`
 	Session string    `json:"session" doc:"Names this play session in telemetry."`
 	Track   track     `json:"track"`
@@ -59,45 +61,85 @@ type playbackOutput struct {
 var errNotPlayable = melodyud.Refuse(melodyud.ErrConflict, "track.not-published",
 	"This track cannot be played: it is not published. If it is still being prepared, try again in a moment.")
 
-func (s *Service) playTrack(ctx context.Context, in *trackInput) (*playbackOutput, error) {
+type playInput struct {
+	ID      string `path:"id" maxLength:"64" doc:"The track's id." example:"trk_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
+	Encrypt bool   `query:"encrypt" doc:"Ask for encrypted HLS (AES-128); the server may give nothing else."`
+}
+
+// playable loads the track that a listener wants to hear.
+func (s *Service) playable(ctx context.Context, id string) (api.Principal, *row, error) {
 	who, err := listener(ctx)
 	if err != nil {
-		return nil, api.Fail(err)
+		return who, nil, err
 	}
-	r, err := s.audible(ctx, who, in.id())
+	r, err := s.audible(ctx, who, melodyud.TrackID(id))
+	if err == nil && (r.State != melodyud.StatePublished || r.Release == nil) {
+		err = errNotPlayable
+	}
+	return who, r, err
+}
+
+func (s *Service) playTrack(ctx context.Context, in *playInput) (*playbackOutput, error) {
+	who, r, err := s.playable(ctx, in.ID)
 	if err != nil {
 		return nil, api.Fail(err)
 	}
-	if r.State != melodyud.StatePublished || r.Release == nil {
-		return nil, api.Fail(errNotPlayable)
-	}
-	p, err := s.play(who, r)
+	p, err := s.play(who, r, in.Encrypt || s.c.Encrypt)
 	if err != nil {
 		return nil, api.Fail(err)
 	}
 	return &playbackOutput{CacheControl: "private, no-store", Body: p}, nil
 }
 
+var errNoEncryption = melodyud.Refuse(melodyud.ErrInvalid, "playback.no-encryption",
+	"This server has no encrypted streams. Ask without encrypt.")
+
 // play signs a ticket that outlives the track by the tier's pause allowance: an
 // expired ticket in mid-track is fatal to players (TOK-4).
-func (s *Service) play(who api.Principal, r *row) (playback, error) {
+func (s *Service) play(who api.Principal, r *row, encrypt bool) (playback, error) {
 	tier, allowance := s.tierOf(who)
-	folder := fmt.Sprintf("/%s/%s/", r.ID, r.Release.ID)
-	expires := s.c.Now().Add(r.Release.Duration + allowance + time.Second).Truncate(time.Second)
-	session := "ses_" + rand.Text()
-	signed, err := s.c.Tickets.Sign(ticket.Claims{Expires: expires, Prefix: folder, Session: session, Tier: tier})
+	folder := ticket.ReleasePrefix(r.ID, r.Release.ID)
+	if encrypt {
+		if s.c.MediaKeys == nil {
+			return playback{}, errNoEncryption
+		}
+		folder = ticket.EncryptedPrefix(s.cipherOf(r))
+	}
+	t, err := s.admit(r, folder, tier, r.Release.Duration+allowance)
 	if err != nil {
-		return playback{}, fmt.Errorf("sign ticket for track %s: %w", r.ID, err)
+		return playback{}, err
 	}
-	base := s.c.EdgeURL + "/p/" + signed + folder
-	p := playback{
-		URL: base + "index.m3u8", DASHURL: base + "manifest.mpd",
-		Expires: expires.UTC(), Session: session, Track: viewOf(r.Track, false),
-	}
+	p := playback{URL: t.base + "index.m3u8", Expires: t.expires, Session: t.session, Track: viewOf(r.Track, false)}
 	if tier == ticket.Premium {
-		p.HiFiURL = base + "hifi.m3u8"
+		p.HiFiURL = t.base + "hifi.m3u8"
+	}
+	if !encrypt {
+		p.DASHURL = t.base + "manifest.mpd"
 	}
 	return p, nil
+}
+
+// cipherOf is what is encrypted with the newest secret when r's release is.
+func (s *Service) cipherOf(r *row) ticket.Stream {
+	return ticket.Stream{KeyID: s.c.MediaKeys.Newest(), Track: r.ID, Release: r.Release.ID}
+}
+
+// admission is a signed address.
+type admission struct {
+	base    string // ends in "/"
+	session string
+	expires time.Time
+}
+
+// admit signs a ticket for folder that is good for about ttl.
+func (s *Service) admit(r *row, folder string, tier ticket.Tier, ttl time.Duration) (admission, error) {
+	a := admission{session: "ses_" + rand.Text(), expires: s.c.Now().Add(ttl + time.Second).Truncate(time.Second).UTC()}
+	signed, err := s.c.Tickets.Sign(ticket.Claims{Expires: a.expires, Prefix: folder, Session: a.session, Tier: tier})
+	if err != nil {
+		return admission{}, fmt.Errorf("sign ticket for track %s: %w", r.ID, err)
+	}
+	a.base = s.c.EdgeURL + "/p/" + signed + folder
+	return a, nil
 }
 
 type assetInput struct {
@@ -122,16 +164,9 @@ func (s *Service) waveform(ctx context.Context, in *assetInput) (*huma.StreamRes
 
 // asset streams the first of the candidates that is stored beside the release.
 func (s *Service) asset(ctx context.Context, in *assetInput, candidates ...asset) (*huma.StreamResponse, error) {
-	who, err := listener(ctx)
+	_, r, err := s.playable(ctx, in.ID)
 	if err != nil {
 		return nil, api.Fail(err)
-	}
-	r, err := s.audible(ctx, who, melodyud.TrackID(in.ID))
-	if err != nil {
-		return nil, api.Fail(err)
-	}
-	if r.State != melodyud.StatePublished || r.Release == nil {
-		return nil, api.Fail(errNotPlayable)
 	}
 	for _, a := range candidates {
 		tag := fmt.Sprintf(`"%s-%s"`, r.Release.RenderHash, a.name)

@@ -15,11 +15,12 @@ type row struct {
 	melodyud.Track
 	renderHash  string // handed over by the render step
 	nextRelease melodyud.ReleaseID
+	previewMS   int64 // where the preview begins; negative: we choose
 	version     int64
 }
 
 const selectTrack = `SELECT t.id, t.owner, t.state, t.title, t.artist, t.album, t.disc, t.number, t.file_name,
-	t.master_sha256, t.master_size, t.refusal_code, t.refusal_text, t.render_hash, t.next_release,
+	t.master_sha256, t.master_size, t.refusal_code, t.refusal_text, t.render_hash, t.next_release, t.preview_ms,
 	t.stage, t.percent, t.attempt, t.version, t.created, t.updated,
 	COALESCE(r.id, ''), COALESCE(r.number, 0), COALESCE(r.render_hash, ''), COALESCE(r.duration_ns, 0),
 	COALESCE(r.has_cover, 0), COALESCE(r.published, 0)
@@ -36,7 +37,7 @@ type raw struct {
 func (r *row) targets(w *raw) []any {
 	return []any{
 		&r.ID, &r.Owner, &r.State, &r.Title, &r.Artist, &r.Album, &r.Disc, &r.Number, &r.FileName,
-		&r.Master.SHA256, &r.Master.Size, &w.code, &w.text, &r.renderHash, &r.nextRelease,
+		&r.Master.SHA256, &r.Master.Size, &w.code, &w.text, &r.renderHash, &r.nextRelease, &r.previewMS,
 		&r.Progress.Stage, &r.Progress.Percent, &r.Progress.Attempt, &r.version, &w.created, &w.updated,
 		&w.release.ID, &w.release.Number, &w.release.RenderHash, &w.duration, &w.cover, &w.published,
 	}

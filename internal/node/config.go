@@ -47,6 +47,11 @@ type Config struct {
 	EdgeURL    string `env:"MELODYUD_EDGE_URL" placeholder:"URL" help:"Where players find the edge. Default: the address they asked the API at."`
 	TicketKeys string `env:"MELODYUD_TICKET_KEYS" placeholder:"ID:BASE64,…" help:"Keys that sign playback tickets, newest first. Default: made once and kept in the database."`
 
+	Encrypt       bool          `env:"MELODYUD_ENCRYPT" help:"Give out encrypted streams only: HLS with AES-128, and no DASH."`
+	MediaKeys     string        `env:"MELODYUD_MEDIA_KEYS" placeholder:"ID:BASE64,…" help:"Secrets of encrypted sound, newest first. Default: made once and kept in the database."`
+	OfflineFor    time.Duration `env:"MELODYUD_OFFLINE_FOR" default:"720h" help:"How long a track kept on a device plays without asking again."`
+	PreviewLength time.Duration `env:"MELODYUD_PREVIEW_LENGTH" default:"30s" help:"Longest preview, 5s to 30s."`
+
 	Ladder      melodyud.Ladder `env:"MELODYUD_LADDER" default:"aac-64,aac-96,aac-160,aac-256,flac" help:"Qualities made of every track."`
 	Encoder     string          `env:"MELODYUD_ENCODER" enum:"${encoders}" default:"${encoder}" help:"AAC encoder: ${encoders}. ffmpeg must be installed."`
 	FFmpeg      string          `name:"ffmpeg" env:"MELODYUD_FFMPEG" placeholder:"PATH" help:"ffmpeg for formats the built-in decoders do not know; - for none. Default: the one in PATH, if any."`

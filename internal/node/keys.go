@@ -21,32 +21,44 @@ import (
 // ticketKeys returns the keys that sign playback tickets: those configured, or
 // else those in the database, where the first process puts one.
 func ticketKeys(ctx context.Context, c Config, db database.DB) (*ticket.Keyring, error) {
-	if c.TicketKeys != "" {
-		keys, err := ticket.ParseKeys(c.TicketKeys)
-		if err != nil {
-			return nil, err
-		}
-		return ticket.NewKeyring(keys...)
-	}
-	var keys []ticket.Key
-	err := db.InTx(ctx, func(tx database.Tx) (err error) {
-		if keys, err = readTicketKeys(ctx, tx); err != nil || len(keys) > 0 {
-			return err
-		}
-		key := newTicketKey(c.Now())
-		keys = []ticket.Key{key}
-		_, err = tx.Exec(ctx, `INSERT INTO ticket_keys (id, secret, created) VALUES (?, ?, ?)`,
-			key.ID, base64.StdEncoding.EncodeToString(key.Secret), database.Millis(c.Now()))
-		return err
-	})
+	keys, err := secrets(ctx, c.TicketKeys, "ticket_keys", "k", c.Now(), db)
 	if err != nil {
 		return nil, fmt.Errorf("ticket keys: %w", err)
 	}
 	return ticket.NewKeyring(keys...)
 }
 
-func readTicketKeys(ctx context.Context, tx database.Tx) ([]ticket.Key, error) {
-	rows, err := tx.Query(ctx, `SELECT id, secret FROM ticket_keys ORDER BY created DESC, id DESC`)
+// mediaKeys returns the secrets of encrypted sound in the same way.
+func mediaKeys(ctx context.Context, c Config, db database.DB) (*ticket.MediaKeys, error) {
+	keys, err := secrets(ctx, c.MediaKeys, "media_keys", "m", c.Now(), db)
+	if err != nil {
+		return nil, fmt.Errorf("media keys: %w", err)
+	}
+	return ticket.NewMediaKeys(keys...)
+}
+
+// secrets reads what was configured, or else a table, where it puts a fresh secret
+// if there is none.
+func secrets(ctx context.Context, configured, table, prefix string, now time.Time, db database.DB) ([]ticket.Key, error) {
+	if configured != "" {
+		return ticket.ParseKeys(configured)
+	}
+	var keys []ticket.Key
+	err := db.InTx(ctx, func(tx database.Tx) (err error) {
+		if keys, err = readSecrets(ctx, tx, table); err != nil || len(keys) > 0 {
+			return err
+		}
+		key := newSecret(prefix, now)
+		keys = []ticket.Key{key}
+		_, err = tx.Exec(ctx, `INSERT INTO `+table+` (id, secret, created) VALUES (?, ?, ?)`,
+			key.ID, base64.StdEncoding.EncodeToString(key.Secret), database.Millis(now))
+		return err
+	})
+	return keys, err
+}
+
+func readSecrets(ctx context.Context, tx database.Tx, table string) ([]ticket.Key, error) {
+	rows, err := tx.Query(ctx, `SELECT id, secret FROM `+table+` ORDER BY created DESC, id DESC`)
 	if err != nil {
 		return nil, err
 	}
@@ -66,10 +78,10 @@ func readTicketKeys(ctx context.Context, tx database.Tx) ([]ticket.Key, error) {
 	return keys, rows.Err()
 }
 
-func newTicketKey(now time.Time) ticket.Key {
+func newSecret(prefix string, now time.Time) ticket.Key {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails: crypto/rand aborts the process instead
-	return ticket.Key{ID: "k" + now.UTC().Format("20060102-150405"), Secret: secret}
+	return ticket.Key{ID: prefix + now.UTC().Format("20060102-150405"), Secret: secret}
 }
 
 // LocalKeyFile is the name, in the data directory, of the key that a fresh server

@@ -36,6 +36,7 @@ type Node struct {
 	metrics  *prometheus.Registry
 	health   *health
 	tickets  *ticket.Keyring
+	media    *ticket.MediaKeys
 	router   *api.Router
 	listener net.Listener
 	runners  []runner
@@ -84,6 +85,9 @@ func (n *Node) build(ctx context.Context) error {
 	if n.tickets, err = ticketKeys(ctx, n.config, n.backends.db); err != nil {
 		return err
 	}
+	if n.media, err = mediaKeys(ctx, n.config, n.backends.db); err != nil {
+		return err
+	}
 	n.router, err = api.NewRouter(api.Config{
 		Version: Version(), Auth: keys, Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
 	})
@@ -114,6 +118,7 @@ func (n *Node) build(ctx context.Context) error {
 func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 	tracks, err := catalog.New(catalog.Config{
 		Database: n.backends.db, Store: n.backends.store, Bell: n.backends.queue, Tickets: n.tickets,
+		MediaKeys: n.media, Encrypt: n.config.Encrypt, OfflineFor: n.config.OfflineFor, PreviewLength: n.config.PreviewLength,
 		EdgeURL: n.config.EdgeURL, Lease: n.config.Lease, Logger: n.log, Now: n.config.Now,
 	})
 	if err != nil {
@@ -201,7 +206,7 @@ func (n *Node) newWorkers(tracks *catalog.Service) (*workers.Service, error) {
 
 func (n *Node) buildEdge(context.Context, *accounts.Service) error {
 	e, err := edge.New(edge.Config{
-		Store: n.backends.store, Tickets: n.tickets, CacheBytes: n.config.CacheBytes,
+		Store: n.backends.store, Tickets: n.tickets, MediaKeys: n.media, CacheBytes: n.config.CacheBytes,
 		Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
 	})
 	if err != nil {

@@ -125,6 +125,10 @@ func (m *Meter) Loudness() melodyud.Loudness {
 	}
 }
 
+// ShortTerm returns the mean weighted square of every window of 3 s, 100 ms apart
+// (LOUD-3): what short-term loudness is the logarithm of. It is the Meter's own.
+func (m *Meter) ShortTerm() []float64 { return m.shorts }
+
 func (m *Meter) integrated() *float64 {
 	loud := gate(m.blocks, power(absoluteGate))
 	if len(loud) == 0 {

@@ -1,0 +1,53 @@
+package features
+
+import "math"
+
+// What Highlight looks for, in windows of short-term loudness: they last 3 s and
+// begin 100 ms apart.
+const (
+	windowsPerSecond = 10
+	windowSeconds    = 3
+	highlightSeconds = 30
+	riseSeconds      = 6   // on either side of the entrance
+	riseWeight       = 0.5 // LU of loudness that one LU of rise is worth
+	riseFloor        = 3.0 // LU below the track's mean: a rise out of silence proves nothing
+	faintest         = 1e-12
+)
+
+// Highlight returns where the 30 seconds begin that a listener should hear first,
+// in seconds, from mean weighted squares as pcm.Meter measures them. It looks for
+// a chorus by what most of them have in common: they are the loudest part, and
+// something enters where they begin. Each start is rated by the loudness of the 30
+// seconds from there, and half of the rise from the 6 seconds before to the 6 after,
+// where nothing before counts as fainter than 3 LU below the track's mean. The
+// highest rating wins, of equal ones the earliest.
+// It reports false for silence and for less than 30 seconds.
+func Highlight(shortTerm []float64) (start float64, ok bool) {
+	const (
+		whole = (highlightSeconds - windowSeconds) * windowsPerSecond
+		side  = (riseSeconds - windowSeconds) * windowsPerSecond
+	)
+	sums := make([]float64, len(shortTerm)+1)
+	for i, v := range shortTerm {
+		sums[i+1] = sums[i] + v
+	}
+	// loudness of the windows that begin in [from, from+n]
+	loudness := func(from, n int) float64 {
+		return 10 * math.Log10(max((sums[from+n+1]-sums[from])/float64(n+1), faintest))
+	}
+	if len(shortTerm) <= whole || loudness(0, len(shortTerm)-1) <= 10*math.Log10(faintest) {
+		return 0, false
+	}
+	floor := loudness(0, len(shortTerm)-1) - riseFloor
+	best := math.Inf(-1)
+	for i := 0; i+whole < len(shortTerm); i++ {
+		rating := loudness(i, whole)
+		if before := i - riseSeconds*windowsPerSecond; before >= 0 {
+			rating += riseWeight * max(0, loudness(i, side)-max(floor, loudness(before, side)))
+		}
+		if rating > best+1e-9 {
+			best, start = rating, float64(i)/windowsPerSecond
+		}
+	}
+	return start, true
+}
