@@ -122,6 +122,7 @@ class FakeServer implements Fake {
       [/^DELETE \/v1\/session$/, (_q, r) => this.#signOut(r)],
       [/^GET \/v1\/tracks$/, (_q, r) => json(r, 200, { tracks: this.tracks, next: "" })],
       [/^GET \/v1\/catalog$/, (_q, r) => json(r, 200, { tracks: this.tracks.filter((t) => t.state === "published"), next: "" })],
+      [/^GET \/v1\/albums$/, (_q, r) => json(r, 200, { albums: [] })],
       [/^GET \/v1\/events$/, (q, r) => this.#events(q, r)],
       [/^POST \/v1\/uploads$/, (q, r) => this.#create(q, r)],
       [/^(HEAD|PATCH|DELETE) \/v1\/uploads\//, (q, r, p) => this.#upload(q, r, p)],

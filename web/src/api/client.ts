@@ -1,4 +1,4 @@
-import type { Me, Playback, Problem, Track, TrackPage } from "./types";
+import type { AlbumPage, ListPlayback, Me, Playback, Problem, Track, TrackPage } from "./types";
 
 /** ApiError is an answer other than success, told as a sentence for people. */
 export class ApiError extends Error {
@@ -98,6 +98,8 @@ export const api = {
     json<Track>("PATCH", track(id), change),
   remove: (id: string) => call("DELETE", track(id)),
   playback: (id: string) => json<Playback>("POST", `${track(id)}/playback`),
+  albums: () => json<AlbumPage>("GET", "/v1/albums?limit=50"),
+  albumPlayback: (id: string) => json<ListPlayback>("POST", `/v1/albums/${encodeURIComponent(id)}/playback`),
   waveform: async (id: string) => (await call("GET", `${track(id)}/waveform`)).arrayBuffer(),
 };
 

@@ -25,6 +25,9 @@ export interface Track {
   title: string;
   artist: string;
   album: string;
+  /** Within the album, from 1; absent while unknown. */
+  disc?: number;
+  number?: number;
   /** Told to the owner only. */
   file_name?: string;
   created: string;
@@ -59,6 +62,34 @@ export interface Playback {
   expires: string;
   session?: string;
   track?: Track | string;
+}
+
+export interface Album {
+  id: string;
+  title: string;
+  /** Empty when its tracks have several. */
+  artist: string;
+  track_count: number;
+  duration_seconds: number;
+  /** A track whose cover stands for the album. */
+  cover_track?: string;
+}
+
+export interface AlbumPage {
+  albums: Album[] | null;
+  next?: string;
+}
+
+/** Tracks that play as one. */
+export interface ListPlayback {
+  url: string;
+  hifi_url?: string;
+  /** For players that cut each track at its bounds. */
+  exact_url: string;
+  exact_hifi_url?: string;
+  expires: string;
+  session?: string;
+  tracks: { start_seconds: number; track: Track }[];
 }
 
 /** RFC 9457. */

@@ -78,8 +78,8 @@ function Transport({ sound }: { sound: string }) {
 }
 
 function SeekBar() {
-  const position = q.engine.position.value;
-  const duration = q.engine.duration.value;
+  const position = q.position.value;
+  const duration = q.duration.value;
   return (
     <div class="seek numbers">
       <span class="seek-time" aria-hidden="true">{q.current.value ? clock(position) : "–:––"}</span>
@@ -91,9 +91,9 @@ function SeekBar() {
         step={5}
         leap={30}
         text={`${spoken(position)} of ${spoken(duration)}`}
-        buffered={q.engine.buffered.value}
+        buffered={q.buffered.value}
         disabled={duration === 0}
-        onInput={(v) => q.engine.seek(v)}
+        onInput={(v) => q.seek(v)}
       />
       <span class="seek-time" aria-hidden="true">{q.current.value ? clock(Math.round(duration)) : "–:––"}</span>
     </div>

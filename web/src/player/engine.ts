@@ -2,6 +2,7 @@ import { signal } from "@preact/signals";
 import type Hls from "hls.js";
 import type { ErrorData, HlsConfig, Level } from "hls.js";
 import { findFlac, type FlacFormat } from "./flac";
+import { cutAtJoins } from "./joins";
 import { describe, familyOf, type Quality } from "./quality";
 import { remember, remembered } from "./settings";
 
@@ -20,6 +21,10 @@ export interface Load {
   /** Seconds. */
   at: number;
   play: boolean;
+  /** Of tracks that play as one: where each begins, and where the last ends. */
+  bounds?: readonly number[] | undefined;
+  /** The address for a browser that plays HLS itself, where it differs. */
+  native?: string | undefined;
 }
 
 /** Trouble says why the engine cannot go on by itself. */
@@ -147,7 +152,7 @@ export class Engine {
       this.#trouble("media");
       return;
     }
-    a.src = what.url;
+    a.src = what.native ?? what.url;
     if (what.at > 0) a.addEventListener("loadedmetadata", () => (a.currentTime = what.at), { once: true });
   }
 
@@ -163,6 +168,10 @@ export class Engine {
     hls.on(Events.FRAG_LOADED, (_e, data) => {
       this.#learn(data.frag.level, data.frag.initSegment?.data);
       remember("bandwidth", Math.round(hls.bandwidthEstimate));
+    });
+    hls.on(Events.BUFFER_CREATED, (_e, data) => {
+      const buffer = data.tracks.audio?.buffer;
+      if (what.bounds && buffer) cutAtJoins(buffer, what.bounds);
     });
     hls.on(Events.LEVEL_SWITCHED, (_e, data) => {
       this.heard.value = this.qualities.value[data.level];

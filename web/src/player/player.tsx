@@ -1,9 +1,9 @@
 import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { api, sentence } from "../api/client";
-import type { Tier, Track } from "../api/types";
+import type { Album, Tier, Track } from "../api/types";
 import { go, place } from "../route";
-import { Cover } from "../ui/cover";
+import { Cover, Drawn } from "../ui/cover";
 import { clock, count, lengthOf, nameOf } from "../ui/format";
 import { Bars, Note, Pause, Play } from "../ui/icons";
 import * as q from "./queue";
@@ -12,6 +12,7 @@ import { peaksOf } from "./waveform";
 const loading = signal(true);
 const wrong = signal("");
 const more = signal("");
+const albums = signal<Album[]>([]);
 
 async function load(cursor?: string): Promise<void> {
   try {
@@ -25,6 +26,11 @@ async function load(cursor?: string): Promise<void> {
   } finally {
     loading.value = false;
   }
+}
+
+/** loadAlbums fills the shelf; without it there is still the list. */
+async function loadAlbums(): Promise<void> {
+  albums.value = (await api.albums().catch(() => ({ albums: [] }))).albums ?? [];
 }
 
 /** playLinked plays the track a link asks for, wherever it is in the catalogue. */
@@ -46,6 +52,7 @@ export function Player({ tier }: { tier: Tier }) {
   const linked = place.value.track;
   useEffect(() => {
     void load();
+    void loadAlbums();
     const warm = setTimeout(() => q.engine.warm(), 300); // after the list, before the first press.
     return () => clearTimeout(warm);
   }, []);
@@ -58,6 +65,7 @@ export function Player({ tier }: { tier: Tier }) {
   return (
     <div class="listen">
       <Hero tier={tier} />
+      <Shelf />
       <section aria-labelledby="h-all">
         <div class="list-top">
           <h2 class="list-head" id="h-all">All tracks</h2>
@@ -69,6 +77,35 @@ export function Player({ tier }: { tier: Tier }) {
         {more.value && <button type="button" class="button quiet more" onClick={() => void load(more.value)}>Show more</button>}
       </section>
     </div>
+  );
+}
+
+/** Shelf shows albums of two tracks and more; a press plays one without a gap. */
+function Shelf() {
+  const shown = albums.value.filter((a) => a.track_count > 1);
+  if (shown.length === 0) return null;
+  return (
+    <section class="shelf" aria-labelledby="h-albums">
+      <h2 class="list-head" id="h-albums">Albums</h2>
+      <ul class="albums">
+        {shown.map((a) => {
+          const here = q.album.value?.id === a.id;
+          const sounding = here && (q.engine.sound.value === "playing" || q.engine.sound.value === "loading" || q.engine.sound.value === "stalled");
+          const cover = q.list.value.find((t) => t.id === a.cover_track);
+          return (
+            <li key={a.id} data-album={a.id}>
+              <button type="button" class="album" aria-label={`${sounding ? "Pause" : "Play"} album ${a.title}${a.artist ? ` by ${a.artist}` : ""}`} onClick={() => (here ? q.toggle() : void q.playAlbum(a))}>
+                {cover ? <Cover track={cover} size="medium" /> : <span class="cover cover-medium"><Drawn seed={a.id} /></span>}
+                <span class="song-names">
+                  <span class="song-title">{a.title}</span>
+                  <span class="soft">{[a.artist || "Several artists", count(a.track_count, "track"), clock(a.duration_seconds)].join(" · ")}</span>
+                </span>
+              </button>
+            </li>
+          );
+        })}
+      </ul>
+    </section>
   );
 }
 
@@ -118,11 +155,11 @@ function Wave({ track, live }: { track: Track; live: boolean }) {
       wanted = false;
     };
   }, [track.id]);
-  const duration = q.engine.duration.value;
-  const share = live && duration > 0 ? q.engine.position.value / duration : 0;
+  const duration = q.duration.value;
+  const share = live && duration > 0 ? q.position.value / duration : 0;
   const seek = (e: MouseEvent) => {
     const box = (e.currentTarget as Element).getBoundingClientRect();
-    if (live && duration > 0) q.engine.seek(((e.clientX - box.left) / box.width) * duration);
+    if (live && duration > 0) q.seek(((e.clientX - box.left) / box.width) * duration);
   };
   return (
     <div class="wave" onClick={seek} aria-hidden="true">

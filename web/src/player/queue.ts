@@ -1,9 +1,9 @@
 import { computed, effect, signal } from "@preact/signals";
 import { ApiError, api, coverURL, sentence } from "../api/client";
-import type { Playback, Track } from "../api/types";
+import type { Album, Track } from "../api/types";
 import { nameOf } from "../ui/format";
 import { announce, say } from "../ui/say";
-import { Engine, type Trouble } from "./engine";
+import { Engine, type Range, type Trouble } from "./engine";
 import { remember, remembered } from "./settings";
 
 // Which track plays, in which family of sound, and what happens when it cannot.
@@ -22,8 +22,46 @@ export const muted = signal(remembered("muted", 0) === 1);
 
 export const engine = new Engine(onTrouble, onEnded);
 
-const place = computed(() => list.value.findIndex((t) => t.id === current.value?.id));
-export const hasNext = computed(() => place.value >= 0 && place.value < list.value.length - 1);
+/** Part is a track of several that play as one, with its bounds in seconds. */
+interface Part {
+  track: Track;
+  from: number;
+  to: number;
+}
+
+/** The album that plays; undefined while tracks play one by one. */
+export const album = signal<Album | undefined>(undefined);
+const parts = signal<Part[]>([]);
+const part = computed(() => partAt(parts.value, engine.position.value));
+
+/** partAt returns the part that sounds at a time. Half a frame of rounding belongs to the next one. */
+export function partAt<P extends { from: number }>(all: readonly P[], seconds: number): P | undefined {
+  return all.findLast((p) => p.from <= seconds + 0.01) ?? all[0];
+}
+
+/** Where the music is, within the current track. */
+export const position = computed(() => Math.max(0, engine.position.value - (part.value?.from ?? 0)));
+export const duration = computed(() => (part.value ? part.value.to - part.value.from : engine.duration.value));
+export const buffered = computed<Range[]>(() => {
+  const p = part.value;
+  if (!p) return engine.buffered.value;
+  return engine.buffered.value
+    .map((r) => ({ from: Math.max(r.from, p.from) - p.from, to: Math.min(r.to, p.to) - p.from }))
+    .filter((r) => r.to > r.from);
+});
+
+effect(() => {
+  const now = part.value?.track;
+  if (!now || now.id === current.peek()?.id) return;
+  current.value = now;
+  announce(playingSentence(now));
+});
+
+const place = computed(() => {
+  const order = part.value ? parts.value.map((p) => p.track) : list.value;
+  return { order, index: part.value ? parts.value.indexOf(part.value) : order.findIndex((t) => t.id === current.value?.id) };
+});
+export const hasNext = computed(() => place.value.index >= 0 && place.value.index < place.value.order.length - 1);
 export const hasPrevious = computed(() => current.value !== undefined);
 
 effect(() => {
@@ -34,32 +72,81 @@ effect(() => {
   remember("muted", muted.value ? 1 : 0);
 });
 
-let ticket: Playback | undefined;
+/** Ticket is what may be played now, and where it is. */
+interface Ticket {
+  url: string;
+  hifi?: string | undefined;
+  native?: string | undefined;
+  nativeHifi?: string | undefined;
+  bounds?: number[];
+}
+
+let ticket: Ticket | undefined;
+let ask: (() => Promise<Ticket>) | undefined;
 let asking = 0;
 let renewals = 0;
 const renewalPauses = [0, 1_000, 4_000];
 
-/** play starts a track from its beginning. */
+function playingSentence(t: Track): string {
+  return `Playing ${nameOf(t)}${t.artist ? ` by ${t.artist}` : ""}.`;
+}
+
+/** play starts a track from its beginning; one of the album that plays goes on as part of it. */
 export async function play(t: Track): Promise<void> {
+  const here = parts.value.find((p) => p.track.id === t.id);
+  if (here && engine.sound.value !== "failed") {
+    seekTo(here);
+    return;
+  }
+  album.value = undefined;
+  begin(t, t.release?.duration_seconds ?? 0);
+  current.value = t;
+  announce(playingSentence(t));
+  ask = async () => {
+    const p = await api.playback(t.id);
+    return { url: p.url, hifi: p.hifi_url };
+  };
+  await open(0, true);
+}
+
+/** playAlbum plays an album as one, from its first track on. */
+export async function playAlbum(a: Album): Promise<void> {
+  begin(undefined, a.duration_seconds);
+  album.value = a;
+  ask = async () => {
+    const p = await api.albumPlayback(a.id);
+    if (album.value === a) parts.value = partsOf(p.tracks);
+    return {
+      url: p.exact_url, hifi: p.exact_hifi_url, native: p.url, nativeHifi: p.hifi_url,
+      bounds: [...p.tracks.map((t) => t.start_seconds), partsOf(p.tracks).at(-1)?.to ?? 0],
+    };
+  };
+  await open(0, true);
+}
+
+function partsOf(tracks: { start_seconds: number; track: Track }[]): Part[] {
+  return tracks.map(({ start_seconds: from, track }) => ({ track, from, to: from + (track.release?.duration_seconds ?? 0) }));
+}
+
+function begin(t: Track | undefined, seconds: number): void {
+  parts.value = [];
   current.value = t;
   trouble.value = "";
   renewals = 0;
   engine.stop();
   engine.position.value = 0;
-  engine.duration.value = t.release?.duration_seconds ?? 0;
+  engine.duration.value = seconds;
   engine.sound.value = "loading";
-  announce(`Playing ${nameOf(t)}${t.artist ? ` by ${t.artist}` : ""}.`);
-  await open(t, 0, true);
 }
 
 /** open asks for a ticket and gives it to the engine; a newer call wins. */
-async function open(t: Track, at: number, start: boolean): Promise<void> {
+async function open(at: number, start: boolean): Promise<void> {
   const mine = ++asking;
   try {
-    const p = await api.playback(t.id);
-    if (mine !== asking) return;
+    const p = await ask?.();
+    if (mine !== asking || !p) return;
     ticket = p;
-    hifiOffered.value = Boolean(p.hifi_url);
+    hifiOffered.value = Boolean(p.hifi);
     await sound(hifiWanted.value, at, start);
   } catch (err) {
     if (mine === asking) giveUp(playbackSentence(err));
@@ -69,9 +156,13 @@ async function open(t: Track, at: number, start: boolean): Promise<void> {
 /** sound gives the engine the hi-fi or the standard playlist of the ticket. */
 async function sound(hifi: boolean, at: number, start: boolean): Promise<void> {
   if (!ticket) return;
-  const url = hifi ? ticket.hifi_url : undefined;
-  hifiOn.value = url !== undefined;
-  await engine.load({ url: url ?? ticket.url, lossless: url !== undefined, at, play: start });
+  const lossless = hifi && ticket.hifi !== undefined;
+  hifiOn.value = lossless;
+  await engine.load({
+    url: (lossless ? ticket.hifi : undefined) ?? ticket.url,
+    native: lossless ? ticket.nativeHifi : ticket.native,
+    lossless, at, play: start, bounds: ticket.bounds,
+  });
 }
 
 function playbackSentence(err: unknown): string {
@@ -102,8 +193,9 @@ function onTrouble(t: Trouble): void {
     return;
   }
   const start = !engine.audio.paused;
+  const asked = ask;
   setTimeout(() => {
-    if (current.value === track) void open(track, at, start);
+    if (ask === asked) void open(at, start);
   }, pause);
 }
 
@@ -112,15 +204,33 @@ function onEnded(): void {
 }
 
 export function next(): void {
-  const t = list.value[place.value + 1];
-  if (t) void play(t);
+  step(1);
+}
+
+function step(by: number): void {
+  const { order, index } = place.value;
+  const p = parts.value[index + by];
+  const t = order[index + by];
+  if (p) seekTo(p);
+  else if (t) void play(t);
+}
+
+function seekTo(p: Part): void {
+  engine.seek(p.from);
+  engine.play();
+}
+
+/** seek goes to a time within the current track. */
+export function seek(to: number): void {
+  const p = part.value;
+  engine.seek(p ? p.from + Math.min(Math.max(0, to), p.to - p.from - 0.05) : to);
 }
 
 /** previous goes to the start of the track first, as players do. */
 export function previous(): void {
-  const t = list.value[place.value - 1];
-  if (engine.audio.currentTime > 3 || !t) engine.seek(0);
-  else void play(t);
+  const { order, index } = place.value;
+  if (position.value > 3 || !order[index - 1]) seek(0);
+  else step(-1);
 }
 
 /** toggle plays or pauses; with nothing chosen yet it starts the first track. */
@@ -135,7 +245,7 @@ export function toggle(): void {
       trouble.value = "";
       renewals = 0;
       engine.sound.value = "loading";
-      void open(t, engine.position.value, true);
+      void open(engine.position.value, true);
       return;
     case "playing":
     case "loading":
@@ -152,7 +262,7 @@ export function toggle(): void {
 }
 
 export function skip(seconds: number): void {
-  if (current.value) engine.seek(engine.audio.currentTime + seconds);
+  if (current.value) engine.seek(engine.audio.currentTime + seconds); // of an album, also over a join
 }
 
 export function setVolume(v: number): void {
@@ -180,6 +290,9 @@ export function wantHifi(on: boolean): void {
 export function silence(): void {
   asking++;
   engine.stop();
+  ask = undefined;
+  album.value = undefined;
+  parts.value = [];
   current.value = undefined;
 }
 
@@ -200,7 +313,7 @@ export function followMediaKeys(): () => void {
   on("nexttrack", next);
   on("seekbackward", (d) => skip(-(d.seekOffset ?? 10)));
   on("seekforward", (d) => skip(d.seekOffset ?? 10));
-  on("seekto", (d) => d.seekTime !== undefined && engine.seek(d.seekTime));
+  on("seekto", (d) => d.seekTime !== undefined && seek(d.seekTime));
   const stops = [
     effect(() => {
       const t = current.value;
@@ -210,9 +323,8 @@ export function followMediaKeys(): () => void {
       session.playbackState = engine.sound.value === "playing" ? "playing" : current.value ? "paused" : "none";
     }),
     effect(() => {
-      const duration = engine.duration.value;
-      const position = Math.min(engine.position.value, duration);
-      if (duration > 0) session.setPositionState?.({ duration, position, playbackRate: 1 });
+      const length = duration.value;
+      if (length > 0) session.setPositionState?.({ duration: length, position: Math.min(position.value, length), playbackRate: 1 });
     }),
   ];
   return () => stops.forEach((stop) => stop());
