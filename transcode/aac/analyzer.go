@@ -27,6 +27,7 @@ type Analyzer struct {
 	mdct     [2]*mdct // of long and short windows
 	windows  [2][2][]float64
 	edges    []int16 // of long windows
+	tnsBands [2]int
 	input    [2][]float64
 	taken    int // samples of input that came from the caller
 	closed   bool
@@ -53,6 +54,10 @@ func NewAnalyzer(cfg Config) (*Analyzer, error) {
 		short:    newBandTable(layout.short, subBlock, cfg.SampleRate),
 		mdct:     [2]*mdct{newMDCT(FrameSize), newMDCT(subBlock)},
 		edges:    layout.long,
+	}
+	a.tnsBands[1] = tnsTop[cfg.SampleRate]
+	for a.tnsBands[0] < a.tnsBands[1] && int(layout.long[a.tnsBands[0]])*cfg.SampleRate < tnsFromHz*2*FrameSize {
+		a.tnsBands[0]++
 	}
 	for i, size := range []int{FrameSize, subBlock} {
 		a.windows[i] = [2][]float64{sineWindow(size), kbdWindow(size, []float64{4, 6}[i])}
@@ -135,10 +140,10 @@ func (a *Analyzer) analyze(f *Frame) {
 // switchBlocks chooses the window sequence of f.
 func (a *Analyzer) switchBlocks(f *Frame) {
 	if a.units == 0 {
-		a.kinds[0], a.where[0] = a.look(FrameSize / 2)
+		a.kinds[0], a.where[0] = a.look(attackFrom)
 	}
-	// The short windows of the next frame are centred on these samples.
-	next, at := a.look(FrameSize + FrameSize/2)
+
+	next, at := a.look(FrameSize + attackFrom)
 	kind := a.kinds[0]
 	switch {
 	case kind == eightShort:
@@ -293,6 +298,20 @@ func (a *Analyzer) weigh(f *Frame) {
 				width = float32(math.Pow(float64(width), tune.wexp))
 			}
 			s.weight[b] = width / a.masks[c][b]
+		}
+	}
+	for c := range f.channels {
+		s := &f.channel[c]
+		s.tns = tns{}
+		if f.sequence != eightShort && tune.v[5] > 0 {
+			a.shapeNoise(s, f.edges)
+		}
+		if s.tns.order > 0 {
+			s.measure(f.edges)
+			g := float32(math.Pow(float64(s.tns.gain), tune.v[6]))
+			for b := a.tnsBands[0]; b < a.tnsBands[1]; b++ {
+				s.weight[b] *= g
+			}
 		}
 	}
 	f.side = append(f.side[:0], make([]bool, bands)...)

@@ -11,9 +11,6 @@ type Coder struct {
 	lengths  lengths
 	channels [2]coded
 	writer   bitWriter
-	cfg      Config
-	cutoff   float64
-	Lambda   float32
 }
 
 // NewCoder returns a Coder of cfg's sound at bitrate bits per second.
@@ -21,10 +18,11 @@ func NewCoder(cfg Config, bitrate int) (*Coder, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	if bitrate < 1000*cfg.Channels || bitrate > 6*cfg.SampleRate*cfg.Channels {
-		return nil, fmt.Errorf("aac: %d bit/s: want 1,000 to %d for %d channels at %d Hz", bitrate, 6*cfg.SampleRate*cfg.Channels, cfg.Channels, cfg.SampleRate)
+	least, most := cfg.SampleRate/8*cfg.Channels, 6*cfg.SampleRate*cfg.Channels
+	if bitrate < least || bitrate > most {
+		return nil, fmt.Errorf("aac: %d bit/s: want %d to %d for %d channels at %d Hz", bitrate, least, most, cfg.Channels, cfg.SampleRate)
 	}
-	return &Coder{cfg: cfg, rate: newRateControl(cfg, bitrate)}, nil
+	return &Coder{rate: newRateControl(cfg, bitrate)}, nil
 }
 
 // Code appends the access unit of f to dst.
@@ -48,9 +46,6 @@ func (c *Coder) pass(f *Frame) {
 		s, x := &f.channel[ch], &c.channels[ch]
 		c.search.run(s, f.edges, bands, c.rate.lambda, x.scales[:])
 		top = max(top, x.settle(f, s))
-	}
-	if top == 0 {
-		top = 0
 	}
 	var list [2]*coded
 	for ch := range f.channels {

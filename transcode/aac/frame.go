@@ -40,8 +40,3 @@ type spectrum struct {
 	weight [bandsMost]float32 // cost of one unit of noise energy
 	tns    tns
 }
-
-// tns is a temporal-noise-shaping filter over the lines of a channel.
-type tns struct {
-	order int
-}

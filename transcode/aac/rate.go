@@ -10,6 +10,7 @@ type rateControl struct {
 	most   int     // bits of a frame
 	size   float64 // of the reservoir
 	level  float64
+	debt   float64
 	base   float64 // log2 of lambda at a half-full reservoir
 	now    float64
 	lambda float32
@@ -22,6 +23,7 @@ type rateControl struct {
 func newRateControl(cfg Config, bitrate int) rateControl {
 	r := rateControl{mean: float64(bitrate) * FrameSize / float64(cfg.SampleRate), most: 6144 * cfg.Channels}
 	r.size = float64(bitrate) * tune.v[0]
+	r.debt = float64(bitrate) * 0.15
 	perLine := r.mean / float64(cfg.Channels) / FrameSize
 	r.base = -6*perLine + 2
 	return r
@@ -29,7 +31,7 @@ func newRateControl(cfg Config, bitrate int) rateControl {
 
 // start prepares for the passes over f.
 func (r *rateControl) start(f *Frame) {
-	r.now = r.base - tune.kp*r.level/r.size
+	r.now = r.base - tune.kp*r.level/(r.size+r.debt)*2
 	r.low, r.high, r.tries = math.Inf(-1), math.Inf(1), 0
 	r.lambda = float32(math.Exp2(r.now))
 }
@@ -39,7 +41,7 @@ func (r *rateControl) start(f *Frame) {
 func (r *rateControl) done(bits int) bool {
 	r.tries++
 	b := float64(bits)
-	if b > min(float64(r.most), r.mean+r.size+r.level) && r.tries < 24 {
+	if b > min(float64(r.most), r.mean+r.debt+r.level) && r.tries < 24 {
 		r.low = r.now
 		r.retry(1)
 		return false
@@ -58,7 +60,7 @@ func (r *rateControl) done(bits int) bool {
 		r.begun, r.base = true, r.now
 	}
 	r.level = min(r.level+r.mean-b, r.size)
-	r.base += tune.ki * max(-1, min(1, (b-r.mean)/r.mean))
+	r.base += float64(tune.ki * max(-1, min(1, (b-r.mean)/r.mean)))
 	r.base = max(-20, min(20, r.base))
 	return true
 }

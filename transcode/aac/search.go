@@ -6,12 +6,12 @@ import "math"
 // band offers a few scale factors around the one that theory wants, and to be
 // left out; the path with the least noise-to-mask plus λ·bits wins. A path is its
 // last scale factor, which the next one is coded against.
-const (
-	finer, coarser = 2, 3 // scale factors tried on either side
-	offers         = finer + 1 + coarser
-	carried        = 3 // paths kept through a band that is left out
-	paths          = offers + carried
+var (
+	finer, coarser = int(tune.v[2]), int(tune.v[3]) // scale factors tried on either side
+	carried        = int(tune.v[4])                 // paths kept through a band that is left out
 )
+
+const paths = 16
 
 // step is a path's last step.
 type step struct {
@@ -36,7 +36,7 @@ func (p *search) run(s *spectrum, edges []int16, bands int, lambda float32, scal
 	for b := range bands {
 		now := p.steps[b][:0]
 		now = p.offer(now, last, s, b, int(edges[b]), int(edges[b+1]), lambda)
-		now = p.leave(now, last, float32(s.energy[b]*s.weight[b]))
+		now = p.leave(now, last, float32(s.energy[b]*s.weight[b])*float32(tune.v[1]))
 		p.count[b] = len(now)
 		last = now
 	}
@@ -50,12 +50,11 @@ func (p *search) offer(now, last []step, s *spectrum, b, from, to int, lambda fl
 	}
 	noise := float32(lambda*float32(to-from)) * 0.7213475 / s.weight[b]
 	middle := sfOffset + int(math.Floor(float64(float32(8.0/3*log2(6.75*noise/s.form[b]))+0.5)))
-	for sf := middle + coarser; sf >= middle-finer; sf-- {
-		if sf < 0 || sf > sfLargest || float32(s.peak[b]*tables.gain[sf])+rounding < 1 {
+	finest := sfOffset + int(math.Ceil(float64(16.0/3*log2(s.peak[b]/largestQ)))) // keeps q in range
+	middle = min(max(middle, finest+finer, finer), sfLargest)
+	for sf := min(middle+coarser, sfLargest); sf >= middle-finer; sf-- {
+		if float32(s.peak[b]*tables.gain[sf])+rounding < 1 {
 			continue
-		}
-		if s.peak[b]*tables.gain[sf] > largestQ {
-			break
 		}
 		t := s.try(from, to, s.peak[b], sf)
 		now = append(now, best(last, sf, lambda))
@@ -85,16 +84,24 @@ func best(last []step, sf int, lambda float32) step {
 
 // leave adds the cheapest paths that leave a band out.
 func (p *search) leave(now, last []step, noise float32) []step {
-	used := 0
-	for range min(carried, len(last)) {
-		least := -1
-		for i, l := range last {
-			if used>>i&1 == 0 && (least < 0 || l.cost < last[least].cost) {
-				least = i
-			}
+	base := len(now)
+	for i := range last {
+		l := &last[i]
+		at := len(now)
+		for at > base && l.cost < now[at-1].cost {
+			at--
 		}
-		used |= 1 << least
-		now = append(now, step{sf: last[least].sf, from: uint8(least), zero: true, cost: last[least].cost + noise})
+		if at == base+carried {
+			continue
+		}
+		if len(now) < base+carried {
+			now = now[:len(now)+1]
+		}
+		copy(now[at+1:], now[at:len(now)-1])
+		now[at] = step{sf: l.sf, from: uint8(i), zero: true, cost: l.cost}
+	}
+	for i := base; i < len(now); i++ {
+		now[i].cost += noise
 	}
 	return now
 }

@@ -3,8 +3,11 @@ package aac
 // Transient detection: the energy of the high-passed signal over sub-blocks of
 // 128 samples against its own past (3GPP TS 26.403 §5.2).
 const (
-	subBlock   = FrameSize / 8
-	attackGain = 10   // a sub-block this many times louder than the past is an attack
+	subBlock = FrameSize / 8
+
+	// attackFrom is the first sample of a frame's windows that a start window
+	// before it does not reach: what begins there needs short windows here.
+	attackFrom = (FrameSize + subBlock) / 2
 	attackHold = 0.3  // weight of the older past
 	attackLeft = 1e-3 // energies below this are silence
 )
@@ -22,8 +25,8 @@ func (t *transients) attack(x []float64) int {
 	found := -1
 	for i := range 8 {
 		e := t.energy(x[i*subBlock : (i+1)*subBlock])
-		t.past = attackHold*t.past + (1-attackHold)*t.last
-		if found < 0 && e > attackLeft && e > attackGain*t.past {
+		t.past = float64(attackHold*t.past) + float64((1-attackHold)*t.last)
+		if found < 0 && e > attackLeft && e > tune.v[8]*t.past {
 			found = i
 		}
 		t.last = e

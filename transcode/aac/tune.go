@@ -34,8 +34,8 @@ func env(name string, v float64) float64 {
 
 var tune = tuning{
 	up: env("UP", 15), down: env("DOWN", 27), quiet: env("QUIET", 0),
-	mask0: env("MASK0", 6), mask1: env("MASK1", 0.1), wexp: env("WEXP", 1), round: env("ROUND", 0.4054),
+	mask0: env("MASK0", 6), mask1: env("MASK1", 0), wexp: env("WEXP", 1), round: env("ROUND", 0.4054),
 	kbd: env("KBD", 0), ms: env("MS", 1), kp: env("KP", 2), ki: env("KI", 0.2), cut: env("CUT", 1),
 	pre: env("PRE", 0), fwd: env("FWD", 0),
-	v: [10]float64{env("V0", 0.2), env("V1", 0), env("V2", 0), env("V3", 0), env("V4", 0), env("V5", 0), env("V6", 0), env("V7", 0), env("V8", 0), env("V9", 0)},
+	v: [10]float64{env("V0", 0.4), env("V1", 2), env("V2", 2), env("V3", 3), env("V4", 3), env("V5", 0), env("V6", 0), env("V7", 0), env("V8", 10), env("V9", 0)},
 }
