@@ -50,7 +50,7 @@ race: ## the same under the race detector
 
 integration: TEST := go test -short -parallel 4 -timeout 20m
 integration: .cache/minio ## the same again, on real Redis, PostgreSQL and MinIO and with outside clients, without the longest
-	@deploy/need redis-server:redis-server initdb:postgresql ffmpeg:ffmpeg flac:flac mpv:mpv cvlc:vlc-bin+vlc-plugin-base node:nodejs npm:npm
+	@deploy/need redis-server:redis-server initdb:postgresql ffmpeg:ffmpeg flac:flac faad:faad mpv:mpv cvlc:vlc-bin+vlc-plugin-base node:nodejs npm:npm
 	MELODYUD_CORPUS=none MELODYUD_INTEGRATION=1 MELODYUD_OUTSIDE=1 MELODYUD_MINIO=$(CURDIR)/.cache/minio $(TEST) -race -count=1 $(PACKAGES)
 
 .cache/minio:
@@ -63,7 +63,7 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$p; done; done
 
 e2e: build ## upload and play in a real browser
-	@deploy/need chromium:chromium node:nodejs npm:npm
+	@deploy/need chromium:chromium firefox-esr:firefox-esr node:nodejs npm:npm
 	cd web && npm run e2e
 
 bench: build ## speed, as ratios against ffmpeg in the same run
