@@ -157,7 +157,7 @@ func TestUploadWaitsForAPublishedTrackThatPlays(t *testing.T) {
 	if list := p.must("tracks"); !strings.Contains(list, up.Track) || !strings.Contains(list, "0:05") {
 		t.Errorf("tracks says\n%s", list)
 	}
-	for _, flags := range [][]string{{}, {"--hifi"}, {"--dash"}} {
+	for _, flags := range [][]string{{}, {"--hifi"}, {"--dash"}, {"--hifi", "--encrypt"}} { // HLS-90
 		address := strings.TrimSpace(p.must(append([]string{"play-url", up.Track}, flags...)...))
 		plays(t, address)
 		playsInVLC(t, address)

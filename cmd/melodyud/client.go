@@ -175,7 +175,7 @@ type track struct {
 type playback struct {
 	URL     string    `json:"url"`
 	HifiURL string    `json:"hifi_url,omitempty"`
-	DashURL string    `json:"dash_url"`
+	DashURL string    `json:"dash_url,omitempty"`
 	Expires time.Time `json:"expires"`
 }
 
@@ -185,9 +185,15 @@ func (c *client) track(ctx context.Context, id string) (track, error) {
 }
 
 // play asks for the right to play a track; addresses are made absolute.
-func (c *client) play(ctx context.Context, id string) (playback, error) {
+func (c *client) play(ctx context.Context, id string, encrypt bool) (playback, error) {
 	var p playback
-	if err := c.call(ctx, http.MethodPost, "/v1/tracks/"+url.PathEscape(id)+"/playback", nil, &p); err != nil {
+	asked := *c
+	if encrypt {
+		base := *c.base
+		base.RawQuery = "encrypt=true"
+		asked.base = &base
+	}
+	if err := asked.call(ctx, http.MethodPost, "/v1/tracks/"+url.PathEscape(id)+"/playback", nil, &p); err != nil {
 		return p, err
 	}
 	for _, u := range []*string{&p.URL, &p.HifiURL, &p.DashURL} {

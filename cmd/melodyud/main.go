@@ -42,6 +42,8 @@ type cli struct {
 	Tracks  tracksCmd  `cmd:"" help:"List your tracks."`
 	Track   trackCmd   `cmd:"" help:"Show one track."`
 	PlayURL playURLCmd `cmd:"" name:"play-url" help:"Print an address that plays a track in any HLS player."`
+	Preview previewCmd `cmd:"" help:"Print an address that plays half a minute of a track."`
+	Offline offlineCmd `cmd:"" help:"Keep tracks on this device, encrypted, and play them."`
 	Probe   probeCmd   `cmd:"" help:"Say whether files would be accepted, and why."`
 	Render  renderCmd  `cmd:"" help:"Run the whole engine on a local file, without a server."`
 	Encode  encodeCmd  `cmd:"" help:"Encode a local file into one other, to hear or measure the encoders."`

@@ -133,6 +133,8 @@ type playURLCmd struct {
 	Hifi bool   `help:"The lossless variant."`
 	Dash bool   `help:"The MPEG-DASH manifest."`
 	JSON bool   `help:"Print JSON with all addresses."`
+
+	Encrypt bool `help:"The encrypted form: HLS with AES-128."`
 }
 
 func (cmd playURLCmd) Run(ctx context.Context, s std) error {
@@ -140,13 +142,15 @@ func (cmd playURLCmd) Run(ctx context.Context, s std) error {
 	if err != nil {
 		return err
 	}
-	p, err := c.play(ctx, cmd.ID)
+	p, err := c.play(ctx, cmd.ID, cmd.Encrypt)
 	if err != nil {
 		return err
 	}
 	switch {
 	case cmd.JSON:
 		return printJSON(s.out, p)
+	case cmd.Dash && p.DashURL == "":
+		return fmt.Errorf("encrypted streams are HLS only: leave out --dash")
 	case cmd.Dash:
 		fmt.Fprintln(s.out, p.DashURL)
 	case cmd.Hifi && p.HifiURL == "":

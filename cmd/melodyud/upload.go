@@ -120,7 +120,7 @@ func wait(ctx context.Context, up *upload, s std, r uploaded) (uploaded, error) 
 		switch {
 		case err != nil: // the server restarts
 		case t.State == "published":
-			p, err := up.client.play(ctx, r.Track)
+			p, err := up.client.play(ctx, r.Track, false)
 			r.State, r.PlaybackURL = t.State, p.URL
 			return r, err
 		case t.State == "refused":
