@@ -57,7 +57,8 @@ func Create(dir string, grid media.Grid) (*Package, error) {
 var renditionName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // Open starts a rendition. The stream must lie on the package's grid; its name
-// must be new. A rendition that is opened must be finished before Seal.
+// must be new. A rendition that is opened must be finished before Seal. The sink
+// also has a method Segments() int: how many segments lie complete in its spool.
 func (p *Package) Open(s media.Stream) (media.Sink, error) {
 	if err := p.checkStream(s); err != nil {
 		return nil, fmt.Errorf("open rendition %s: %w", s.Name, err)
@@ -145,6 +146,10 @@ func (k *sink) Finish(e media.Ending) error {
 	}
 	return nil
 }
+
+// Segments returns how many segments are complete in the spool: one less than the
+// packets would make, until the next is too long to belong to the last (HLS-73).
+func (k *sink) Segments() int { return len(k.cut.Sizes()) }
 
 // copyTo copies the spooled segments.
 func (k *sink) copyTo(w io.Writer) error {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/fault"
@@ -40,6 +41,10 @@ type Rendered struct {
 	Tags     melodyud.Tags
 	HasCover bool
 	Warnings []string // about what was odd in the file but did no harm
+	// FirstSegment is how long after the start the first segment of the lowest
+	// rendition lay complete in its spool; of shorter tracks, the whole took.
+	FirstSegment time.Duration
+	spooled      time.Time // when that was; zero if never
 }
 
 // RenderFile renders src into dir, which it makes: one track file for each rung,
@@ -50,6 +55,7 @@ type Rendered struct {
 func RenderFile(ctx context.Context, engine renderer, src *os.File, masterSHA256, dir string,
 	ladder melodyud.Ladder, progress func(fraction float64),
 ) (Rendered, error) {
+	began := time.Now()
 	facts, err := probe(ctx, engine, src)
 	if err != nil {
 		return Rendered{}, err
@@ -57,7 +63,11 @@ func RenderFile(ctx context.Context, engine renderer, src *os.File, masterSHA256
 	if err := fault.Point("render.validated"); err != nil {
 		return Rendered{}, err
 	}
-	return renderFile(ctx, engine, src, facts, masterSHA256, dir, ladder, progress)
+	out, err := renderFile(ctx, engine, src, facts, masterSHA256, dir, ladder, progress)
+	if out.FirstSegment = time.Since(began); !out.spooled.IsZero() {
+		out.FirstSegment = out.spooled.Sub(began)
+	}
+	return out, err
 }
 
 func probe(ctx context.Context, engine renderer, src *os.File) (transcode.Facts, error) {
@@ -78,11 +88,12 @@ func renderFile(ctx context.Context, engine renderer, src *os.File, facts transc
 		return Rendered{}, onDisk(err)
 	}
 	defer func() { err = onDisk(errors.Join(err, pack.Close())) }()
-	report, err := engine.Render(ctx, src, transcode.Job{Ladder: ladder, Open: pack.Open, Progress: progress})
+	first := &firstSegment{open: pack.Open, rendition: lowest(ladder)}
+	report, err := engine.Render(ctx, src, transcode.Job{Ladder: ladder, Open: first.Open, Progress: progress})
 	if err != nil {
 		return Rendered{}, err
 	}
-	out = Rendered{Tags: report.Tags, Warnings: report.Warnings}
+	out = Rendered{Tags: report.Tags, Warnings: report.Warnings, spooled: first.at}
 	if out.HasCover, err = writeExtras(dir, report); err != nil {
 		return Rendered{}, err
 	}
@@ -91,6 +102,53 @@ func renderFile(ctx context.Context, engine renderer, src *os.File, facts transc
 		Source: report.Source, Loudness: report.Loudness, SampleRate: report.SampleRate, Samples: report.Samples,
 	})
 	return out, err
+}
+
+// lowest returns the name of the rung of the lowest bit rate.
+func lowest(ladder melodyud.Ladder) string {
+	name, least := "", 0
+	for _, r := range ladder {
+		if name == "" || r.Codec != melodyud.CodecFLAC && (least == 0 || r.Bitrate < least) {
+			name, least = r.Name(), r.Bitrate
+		}
+	}
+	return name
+}
+
+// firstSegment notes when the first segment of a rendition is complete.
+type firstSegment struct {
+	open      func(media.Stream) (media.Sink, error)
+	rendition string
+	at        time.Time
+}
+
+// Open opens a sink, which it watches if it is the rendition's.
+func (f *firstSegment) Open(s media.Stream) (media.Sink, error) {
+	sink, err := f.open(s)
+	if spool, ok := sink.(spool); ok && s.Name == f.rendition {
+		return &watched{spool: spool, first: f}, err
+	}
+	return sink, err
+}
+
+// spool is a sink that counts its segments.
+type spool interface {
+	media.Sink
+	Segments() int
+}
+
+type watched struct {
+	spool
+	first *firstSegment
+}
+
+// WritePacket implements media.Sink.
+func (w *watched) WritePacket(p media.Packet) error {
+	err := w.spool.WritePacket(p)
+	if w.first.at.IsZero() && w.Segments() > 0 {
+		w.first.at = time.Now()
+	}
+	return err
 }
 
 const (

@@ -40,9 +40,10 @@ type Rendered struct {
 	Warnings       []string          `json:"warnings,omitempty"`
 	Seconds        float64           `json:"seconds"` // of sound
 	WallSeconds    float64           `json:"wall_seconds"`
-	CPUSeconds     float64           `json:"cpu_seconds"` // of this process and its children
-	Realtime       float64           `json:"x_realtime"`  // seconds of sound per second of wall time
-	PeakBytes      int64             `json:"peak_bytes"`  // most resident memory of this process
+	CPUSeconds     float64           `json:"cpu_seconds"`           // of this process and its children
+	Realtime       float64           `json:"x_realtime"`            // seconds of sound per second of wall time
+	FirstSegment   float64           `json:"first_segment_seconds"` // from the start to the first segment of the lowest rendition; of short tracks, to the end
+	PeakBytes      int64             `json:"peak_bytes"`            // most resident memory of this process
 	ChildPeakBytes int64             `json:"child_peak_bytes"`
 }
 
@@ -68,7 +69,8 @@ func Render(ctx context.Context, f *os.File, c RenderConfig) (Rendered, error) {
 	r := Rendered{
 		Manifest: made.Manifest, Tags: made.Tags, Warnings: made.Warnings,
 		Seconds: made.Manifest.Duration().Seconds(), WallSeconds: time.Since(began).Seconds(), CPUSeconds: cpuSeconds() - before,
-		PeakBytes: peak(syscall.RUSAGE_SELF), ChildPeakBytes: peak(syscall.RUSAGE_CHILDREN),
+		FirstSegment: made.FirstSegment.Seconds(),
+		PeakBytes:    peak(syscall.RUSAGE_SELF), ChildPeakBytes: peak(syscall.RUSAGE_CHILDREN),
 	}
 	r.Realtime = r.Seconds / r.WallSeconds
 	return r, nil
