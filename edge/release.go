@@ -32,10 +32,11 @@ const (
 	confirmTimeout = 2 * time.Second
 )
 
-// release is a published rendering, ready to serve. A nil manifest remembers
-// that there is none.
+// release is a published rendering, ready to serve, or the memory that there is
+// none.
 type release struct {
-	manifest *melodyud.Manifest
+	manifest *melodyud.Manifest // nil if never seen
+	gone     bool               // withdrawn, or never there
 	offsets  map[string][]int64 // per rendition: where each segment starts, and the end
 	checked  atomic.Int64       // when the store last confirmed it, unix nanoseconds
 	failed   atomic.Int64       // when the store last failed to say
@@ -94,7 +95,7 @@ func (r *releases) get(ctx context.Context, id melodyud.ReleaseID) (*release, er
 }
 
 // settled returns a release that was published once, without asking whether it
-// still is.
+// still is: for its length, which a list of tracks needs even after it is gone.
 func (r *releases) settled(ctx context.Context, id melodyud.ReleaseID) (*release, error) {
 	if old, ok := r.known.GetIfPresent(id); ok && old.manifest != nil {
 		return old, nil
@@ -103,7 +104,7 @@ func (r *releases) settled(ctx context.Context, id melodyud.ReleaseID) (*release
 }
 
 func (r *release) orGone() (*release, error) {
-	if r.manifest == nil {
+	if r.gone {
 		return nil, errGone
 	}
 	return r, nil
@@ -117,8 +118,8 @@ func (r *releases) since(t *atomic.Int64) time.Duration {
 func (r *releases) refresh(ctx context.Context, id melodyud.ReleaseID) (*release, error) {
 	key := "releases/" + string(id) + "/manifest.json"
 	old, ok := r.known.GetIfPresent(id)
-	if !ok || old.manifest == nil {
-		return r.load(ctx, id, key)
+	if !ok || old.gone {
+		return r.load(ctx, id, key, old)
 	}
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
@@ -128,7 +129,7 @@ func (r *releases) refresh(ctx context.Context, id melodyud.ReleaseID) (*release
 		old.checked.Store(r.config.Now().UnixNano())
 		return old, nil
 	case errors.Is(err, melodyud.ErrNotFound):
-		return r.remember(id, &release{}), nil
+		return r.forget(id, old), nil
 	case r.since(&old.checked) < staleIfError:
 		old.failed.Store(r.config.Now().UnixNano())
 		r.config.Logger.WarnContext(ctx, "release served stale", slog.String("release", string(id)), slog.Any("error", err))
@@ -137,10 +138,10 @@ func (r *releases) refresh(ctx context.Context, id melodyud.ReleaseID) (*release
 	return nil, err
 }
 
-func (r *releases) load(ctx context.Context, id melodyud.ReleaseID, key string) (*release, error) {
+func (r *releases) load(ctx context.Context, id melodyud.ReleaseID, key string, old *release) (*release, error) {
 	m, err := r.read(ctx, key)
 	if errors.Is(err, melodyud.ErrNotFound) {
-		return r.remember(id, &release{}), nil
+		return r.forget(id, old), nil
 	}
 	if err != nil {
 		return nil, err
@@ -150,6 +151,15 @@ func (r *releases) load(ctx context.Context, id melodyud.ReleaseID, key string) 
 		return nil, fmt.Errorf("manifest %s: %w", key, err)
 	}
 	return r.remember(id, &release{manifest: m, offsets: starts}), nil
+}
+
+// forget remembers that a release, known as old or not at all, is gone.
+func (r *releases) forget(id melodyud.ReleaseID, old *release) *release {
+	one := &release{gone: true}
+	if old != nil {
+		one.manifest, one.offsets = old.manifest, old.offsets
+	}
+	return r.remember(id, one)
 }
 
 func (r *releases) remember(id melodyud.ReleaseID, one *release) *release {

@@ -142,10 +142,14 @@ function begin(t: Track | undefined, seconds: number): void {
 /** open asks for a ticket and gives it to the engine; a newer call wins. */
 async function open(at: number, start: boolean): Promise<void> {
   const mine = ++asking;
+  const was = partAt(parts.value, at);
   try {
     const p = await ask?.();
     if (mine !== asking || !p) return;
     ticket = p;
+    // An album may have lost a track since: the music goes on where it was.
+    const now = was && parts.value.find((x) => x.track.id === was.track.id);
+    if (was && now) at += now.from - was.from;
     hifiOffered.value = Boolean(p.hifi);
     await sound(hifiWanted.value, at, start);
   } catch (err) {
