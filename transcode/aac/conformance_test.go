@@ -293,16 +293,22 @@ type judged struct {
 	file    string // ADTS
 }
 
-// eachStream codes the medley of every configuration at some rates.
+// eachStream codes the medley of every configuration at some rates. The streams are
+// left in the directory that MELODYUD_STREAMS names, if it does.
 func eachStream(t *testing.T, run func(t *testing.T, s judged)) {
 	eachConfig(t, func(t *testing.T, cfg aac.Config) {
+		dir := os.Getenv("MELODYUD_STREAMS")
+		if dir == "" {
+			dir = t.TempDir()
+		}
 		bitrates := bitratesOf(cfg)
 		if testing.Short() {
 			bitrates = extremes(bitrates)
 		}
 		source := medley(cfg)
 		for i, units := range encodeAll(t, cfg, bitrates, source) {
-			s := judged{cfg, bitrates[i], source, units, filepath.Join(t.TempDir(), fmt.Sprintf("%d.aac", bitrates[i]))}
+			name := fmt.Sprintf("%d-%d-%d.aac", cfg.SampleRate, cfg.Channels, bitrates[i])
+			s := judged{cfg, bitrates[i], source, units, filepath.Join(dir, name)}
 			if err := os.WriteFile(s.file, adts(cfg, units), 0o600); err != nil {
 				t.Fatal(err)
 			}
