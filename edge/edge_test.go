@@ -230,7 +230,7 @@ func TestPlayerWalksFromPlaylistToTheExactBytes(t *testing.T) { // HLS-5, HLS-74
 	}
 }
 
-func TestHeadersAreThoseOfTheirClass(t *testing.T) { // HLS-80..82, EDGE-13
+func TestHeadersAreThoseOfTheirClass(t *testing.T) { // HLS-80..82, DASH-1, EDGE-13
 	t.Parallel()
 	s := newStage(t)
 	base := s.base(t, ticket.Premium)
