@@ -164,10 +164,24 @@ func Packets(s media.Stream, e media.Ending, stray int, seed uint64) []media.Pac
 	return out
 }
 
+// FrameNumber codes n, below 2 to the 21st, as a FLAC frame does: like UTF-8, but
+// with no numbers left out (RFC 9639 §9.1.5).
+func FrameNumber(n int) []byte {
+	switch {
+	case n < 1<<7:
+		return []byte{byte(n)}
+	case n < 1<<11:
+		return []byte{0xC0 | byte(n>>6), 0x80 | byte(n&63)}
+	case n < 1<<16:
+		return []byte{0xE0 | byte(n>>12), 0x80 | byte(n>>6&63), 0x80 | byte(n&63)}
+	}
+	return []byte{0xF0 | byte(n>>18), 0x80 | byte(n>>12&63), 0x80 | byte(n>>6&63), 0x80 | byte(n&63)}
+}
+
 func payload(s media.Stream, n int, random *rand.Rand) []byte {
 	size := 40 + random.IntN(80)
 	if s.Codec == melodyud.CodecFLAC {
-		head := append([]byte{0xFF, 0xF8, 0xC9, 0x18}, string(rune(n))...)
+		head := append([]byte{0xFF, 0xF8, 0xC9, 0x18}, FrameNumber(n)...)
 		return append(head, bytes.Repeat([]byte{byte(n)}, size)...)
 	}
 	return append([]byte{0x21}, bytes.Repeat([]byte{byte(n)}, size)...)

@@ -11,8 +11,8 @@ import (
 	"github.com/melodyud/melodyud/packager/hls"
 )
 
-// Readers are readers from npm: hls-parser in strict mode, m3u8-parser, mpd-parser
-// and mp4box.
+// Readers are readers from npm: hls-parser in strict mode, m3u8-parser, mpd-parser,
+// mp4box and codem-isoboxer.
 type Readers struct{ tool string }
 
 // InstallReaders installs what the folder testdata/outside of package packager
@@ -76,6 +76,10 @@ func writeVirtual(t testing.TB, dir string, m *melodyud.Manifest) {
 	}
 	index, err := hls.Multivariant(m, hls.Options{Track: "trk_01"})
 	write("index.m3u8", index, err)
+	steered, err := hls.Multivariant(m, hls.Options{Steering: &hls.Steering{
+		Server: "steering", Pathways: []hls.Pathway{{ID: "home"}, {ID: "away", Base: "https://away.example/"}},
+	}})
+	write("steered.m3u8", steered, err)
 	hifi, err := hls.Multivariant(m, hls.Options{Flavour: hls.Hifi})
 	write("hifi.m3u8", hifi, err)
 	for i := range m.Renditions {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
+import ISOBoxer from 'codem-isoboxer';
 import HLS from 'hls-parser';
 import { Parser } from 'm3u8-parser';
 import { createFile } from 'mp4box';
@@ -28,11 +29,12 @@ function checkPlaylist(file) {
     assert.ok(strict.independentSegments, file);
     assert.equal(strict.variants.length, lenient.manifest.playlists.length, file);
     for (const v of strict.variants) {
-      const r = manifest.renditions.find((it) => v.uri.startsWith(it.name));
+      const r = manifest.renditions.find((it) => v.uri.includes(it.name));
       assert.equal(v.bandwidth, r.bandwidth, file);
       assert.equal(v.averageBandwidth, r.average_bandwidth, file);
       assert.equal(v.codecs, r.codecs, file);
     }
+    assert.equal(text.includes('EXT-X-CONTENT-STEERING'), lenient.manifest.contentSteering !== undefined, file);
     return;
   }
   assert.equal(strict.playlistType, 'VOD', file);
@@ -90,6 +92,30 @@ function checkTrack(r) {
   assert.ok(count > 0, r.file);
 }
 
+// checkBoxes reads a track file with the reader that dash.js has.
+function checkBoxes(r) {
+  const bytes = readFileSync(path.join(dir, r.file));
+  const file = ISOBoxer.parseBuffer(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+  assert.ok(!file._incomplete, `${r.file}: incomplete`);
+  const head = ['ftyp', 'moov', 'sidx'];
+  const rest = r.sizes.flatMap(() => ['styp', 'moof', 'mdat']);
+  assert.deepEqual(file.boxes.map((b) => b.type), [...head, ...rest], r.file);
+  const [index] = file.fetchAll('sidx');
+  assert.deepEqual(index.references.map((x) => x.referenced_size), r.sizes, `${r.file}: sidx`);
+  assert.deepEqual(index.references.map((x) => x.subsegment_duration), r.durations, `${r.file}: sidx`);
+  assert.equal(file.fetch('mdhd').timescale, r.sample_rate, r.file);
+  assert.equal(file.fetch('hdlr').handler_type, 'soun', r.file);
+  const headers = file.fetchAll('tfhd');
+  const times = file.fetchAll('tfdt');
+  const runs = file.fetchAll('trun');
+  let end = 0;
+  r.sizes.forEach((_, i) => {
+    assert.equal(times[i].baseMediaDecodeTime, end, `${r.file}: tfdt of segment ${i}`);
+    for (const s of runs[i].samples) end += s.sample_duration ?? headers[i].default_sample_duration;
+  });
+  assert.equal(end, r.encoder_delay + r.samples, `${r.file}: last packet ends`);
+}
+
 // mp4box remarks on dfLa; nothing else may be said.
 const complaints = [];
 for (const level of ['warn', 'error']) {
@@ -104,6 +130,7 @@ for (const sub of ['', 'virtual']) {
   }
 }
 manifest.renditions.forEach(checkTrack);
+manifest.renditions.forEach(checkBoxes);
 const serious = complaints.filter((c) => !c.includes('dfLa'));
 assert.deepEqual(serious, []);
 process.stdout.write(`${names.length} renditions of ${manifest.segments.length} segments are read alike\n`);
