@@ -1,12 +1,12 @@
 package encode_test
 
 import (
-	"bytes"
 	"encoding/binary"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -49,6 +49,76 @@ func BenchmarkFLACBesideLibFLAC(b *testing.B) {
 	b.ReportMetric(ours/theirs, "cpu/flac-5")
 	b.ReportMetric(float64(size)/float64(theirSize), "size/flac-5")
 	b.ReportMetric(0, "ns/op") // meaningless: both ran
+}
+
+// BenchmarkAACLadderBesideFFmpeg makes the default ladder's four bit rates of a
+// minute of the clips, from one analysis and on one core, and lets ffmpeg make the
+// same four with both of its coders. Processor time, so that what else the machine
+// does matters little: how many times ours theirs is.
+func BenchmarkAACLadderBesideFFmpeg(b *testing.B) {
+	ffmpeg := ffmpegPath(b)
+	minute := beginnings(stereoClips(b), 5)
+	raw := filepath.Join(b.TempDir(), "in.raw")
+	if err := os.WriteFile(raw, interleaved(minute), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	var ours, theirs, fast, seconds float64
+	for b.Loop() {
+		began := processorTime(b, syscall.RUSAGE_SELF)
+		sinks := map[int]media.Sink{}
+		for _, bitrate := range ladder {
+			sinks[bitrate] = void{}
+		}
+		codeAAC(b, media.Stream{SampleRate: 44100, Channels: 2}, minute, 8192, sinks)
+		ours += processorTime(b, syscall.RUSAGE_SELF) - began
+		theirs += byFFmpeg(b, ffmpeg, raw, "twoloop") // the default
+		fast += byFFmpeg(b, ffmpeg, raw, "fast")
+		seconds += float64(minute.Len()) / 44100
+	}
+	b.ReportMetric(seconds/ours, "x-realtime/core")
+	b.ReportMetric(theirs/ours, "ffmpeg-cpu/ours")
+	b.ReportMetric(fast/ours, "ffmpeg-fast-cpu/ours")
+	b.ReportMetric(0, "ns/op") // meaningless: all ran
+}
+
+var ladder = []int{64000, 96000, 160000, 256000}
+
+// beginnings joins the first seconds of each clip.
+func beginnings(clips []pcm.Block, seconds int) pcm.Block {
+	joined := pcm.Block{Samples: make([][]float32, 2)}
+	for _, clip := range clips {
+		head, _ := clip.Cut(seconds * 44100)
+		for c, plane := range head.Samples {
+			joined.Samples[c] = append(joined.Samples[c], plane...)
+		}
+	}
+	return joined
+}
+
+// byFFmpeg returns the processor time of one ffmpeg that makes the ladder.
+func byFFmpeg(b *testing.B, path, raw, coder string) float64 {
+	b.Helper()
+	args := []string{"-nostdin", "-v", "error", "-threads", "1", "-f", "s16le", "-ar", "44100", "-ac", "2", "-i", raw}
+	for _, bitrate := range ladder {
+		args = append(args, "-map", "0:a", "-c:a", "aac", "-aac_coder", coder, "-b:a", strconv.Itoa(bitrate), "-f", "null", "-")
+	}
+	cmd := exec.Command(path, args...)
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, msg)
+	}
+	s := cmd.ProcessState
+	return (s.UserTime() + s.SystemTime()).Seconds()
+}
+
+// interleaved returns the samples as 16 bits.
+func interleaved(clip pcm.Block) []byte {
+	var raw []byte
+	for i := range clip.Len() {
+		for _, plane := range clip.Samples {
+			raw = binary.LittleEndian.AppendUint16(raw, uint16(int16(plane[i]*32768)))
+		}
+	}
+	return raw
 }
 
 // weighing is a sink that counts bytes.
@@ -118,14 +188,8 @@ func readClip(b *testing.B, path string) pcm.Block {
 // byLibFLAC returns the processor time and the size of what `flac -5` makes.
 func byLibFLAC(b *testing.B, path string, clip pcm.Block) (seconds float64, size int64) {
 	b.Helper()
-	raw := new(bytes.Buffer)
-	for i := range clip.Len() {
-		for _, plane := range clip.Samples {
-			_ = binary.Write(raw, binary.LittleEndian, int16(plane[i]*32768))
-		}
-	}
 	in, out := filepath.Join(b.TempDir(), "in.raw"), filepath.Join(b.TempDir(), "out.flac")
-	if err := os.WriteFile(in, raw.Bytes(), 0o600); err != nil {
+	if err := os.WriteFile(in, interleaved(clip), 0o600); err != nil {
 		b.Fatal(err)
 	}
 	cmd := exec.Command(path, "-5", "-s", "-f", "--no-padding", "--force-raw-format", "--endian=little", "--sign=signed",
