@@ -50,7 +50,7 @@ race: ## the same under the race detector
 
 integration: TEST := go test -short -parallel 4 -timeout 20m
 integration: .cache/minio ## the same again, on real Redis, PostgreSQL and MinIO and with outside clients, without the longest
-	@deploy/need redis-server:redis-server initdb:postgresql ffmpeg:ffmpeg flac:flac faad:faad mpv:mpv cvlc:vlc-bin+vlc-plugin-base node:nodejs npm:npm
+	@deploy/need redis-server:redis-server initdb:postgresql ffmpeg:ffmpeg mediainfo:mediainfo flac:flac faad:faad mpv:mpv cvlc:vlc-bin+vlc-plugin-base node:nodejs npm:npm
 	MELODYUD_CORPUS=none MELODYUD_INTEGRATION=1 MELODYUD_OUTSIDE=1 MELODYUD_MINIO=$(CURDIR)/.cache/minio $(TEST) -race -count=1 $(PACKAGES)
 
 .cache/minio:
