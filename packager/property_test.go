@@ -27,7 +27,11 @@ var rates = []int{
 
 // drawTrack favours lengths around boundaries and around the runt limit.
 func drawTrack(t *rapid.T) packagertest.Track {
-	rate := rapid.SampledFrom(rates).Draw(t, "rate")
+	rate := rapid.OneOf(
+		rapid.SampledFrom(rates),
+		rapid.Map(rapid.IntRange(8000/25, 192_000/25), func(n int) int { return 25 * n }),
+		rapid.IntRange(8000, 192_000),
+	).Draw(t, "rate")
 	line := media.NewGrid(rate).Lossless
 	segments := rapid.Int64Range(0, 9).Draw(t, "segments")
 	tail := rapid.OneOf(

@@ -26,6 +26,8 @@ func FuzzReader(f *testing.F) {
 		_, _, _ = fmp4.ReadIndex(b)
 		_, _ = fmp4.ReadSegment(b, melodyud.CodecAAC)
 		_, _ = fmp4.ReadSegment(b, melodyud.CodecFLAC)
+		_, _, _ = fmp4.Relocate(b, fmp4.Place{Shift: 1, Number: 2, Skip: 1024, Whole: true})
+		_, _ = fmp4.SequenceInit(b)
 		_ = fmp4.Dump(io.Discard, bytes.NewReader(b))
 		runtime.ReadMemStats(&after)
 		if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20+200*uint64(len(b)) {

@@ -109,12 +109,13 @@ func readRun(b []byte, frame uint32) ([]mp4.Sample, error) {
 // SequenceInit returns the init segment for tracks of one format that follow each
 // other as one stream, made from that of the first of them: what only the first
 // track's STREAMINFO knows, its length, its MD5 and the sizes of its frames,
-// becomes unknown (RFC 9639 §8.2).
+// becomes unknown (RFC 9639 §8.2). So does its loudness, which is not the album's.
 func SequenceInit(init []byte) ([]byte, error) {
 	h, err := ReadInit(init)
 	if err != nil {
 		return nil, err
 	}
+	h.Loudness = melodyud.Loudness{}
 	if h.Codec == melodyud.CodecFLAC {
 		info := append([]byte(nil), h.Config...)
 		clear(info[4:10])
