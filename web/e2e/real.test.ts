@@ -46,7 +46,7 @@ test("several files go up at once and become published while one looks on", { ti
   const tagged = songs.slice(0, 2);
   const files = await Promise.all(tagged.map((s, i) => press(browser, dir, s, i, 24)));
   const plain = join(dir, "untagged take.wav");
-  await writeFile(plain, wav(30, 5));
+  await writeFile(plain, wav(48, 5));
   await page.locator("input[type=file]").setInputFiles([...files, plain]);
   await page.locator("[data-state=published]").nth(2).waitFor({ timeout: rendering });
   for (const s of tagged) {
@@ -117,6 +117,50 @@ test("hi-fi plays lossless and goes back, where the music was", async () => {
   await page.getByRole("switch", { name: "Hi-fi" }).click();
   await page.locator("[data-quality^=AAC]").waitFor();
   await reached(page, lossless.time + 1);
+});
+
+test("the encrypted form plays in the page like the clear one", async () => {
+  const keys: string[] = [];
+  const fetched = (r: { url(): string }) => void (/\/encrypted\/aes-128\/.*\.key$/.test(r.url()) && keys.push(r.url()));
+  page.on("request", fetched);
+  await page.route("**/v1/tracks/*/playback", (route) => route.continue({ url: `${route.request().url()}?encrypt=true` }));
+  await page.getByRole("button", { name: "Play First Take" }).click();
+  await reached(page, 5.2);
+  const now = await playing(page);
+  expect(now.ranges.length).toBe(1);
+  expect(now.duration).toBeCloseTo(48, 0);
+  expect(keys.length).toBeGreaterThan(0);
+  await page.unroute("**/v1/tracks/*/playback");
+  page.off("request", fetched);
+});
+
+test("a preview plays as a short track of its own", async () => {
+  const previews: { start_seconds: number; duration_seconds: number }[] = [];
+  await page.route("**/v1/tracks/*/playback", async (route) => {
+    const track = route.request().url().replace("/playback", "");
+    await page.evaluate(
+      (url) => fetch(url, { method: "PATCH", headers: { "Content-Type": "application/json" }, body: '{"preview_start_seconds":14}' }),
+      track,
+    );
+    const preview = await route.fetch({ url: `${track}/preview` });
+    const answer = (await preview.json()) as (typeof previews)[0];
+    previews.push(answer);
+    await route.fulfill({ json: { ...answer, track: {} } });
+  });
+  await page.getByRole("button", { name: "Play Harbour Lights" }).click(); // so that the next one is asked for anew
+  await page.waitForFunction(() => document.querySelector(".dock-title")?.textContent === "Harbour Lights");
+  await page.getByRole("button", { name: "Play First Take" }).click();
+  await page.waitForFunction(() => document.querySelector(".dock-title")?.textContent?.startsWith("First Take"));
+  await reached(page, 5.2);
+  const now = await playing(page);
+  const { start_seconds: start, duration_seconds: length } = previews.at(-1)!;
+  expect(Math.abs(start - 14)).toBeLessThan(2.1);
+  expect(length).toBeGreaterThan(26);
+  expect(length).toBeLessThanOrEqual(30);
+  expect(Math.abs(now.duration - length)).toBeLessThan(0.05);
+  expect(now.ranges.length).toBe(1);
+  expect(now.ranges[0]?.[0]).toBeLessThan(0.01);
+  await page.unroute("**/v1/tracks/*/playback");
 });
 
 test("the next track follows by itself", async () => {
