@@ -24,10 +24,7 @@ type Analyzer struct {
 	channels int
 	long     *bandTable
 	short    *bandTable
-	mdct     [2]*mdct // of long and short windows
-	windows  [2][2][]float64
-	edges    []int16 // of long windows
-	tnsBands [2]int
+	bank     *filterbank
 	input    [2][]float64
 	taken    int // samples of input that came from the caller
 	closed   bool
@@ -36,10 +33,10 @@ type Analyzer struct {
 	where    [2]int    // sub-block of the attack
 	detect   [2]transients
 	kbd      bool // window shape of the last frame
-	windowed [2 * FrameSize]float64
 	raw      [2][FrameSize]float64
 	masks    [2][bandsMost]float32
-	past     [2][bandsMost]float32
+	past     [2][bandsMost]float32 // masks of the last frame
+	steady   bool                  // the last frame had long windows
 }
 
 // NewAnalyzer returns an Analyzer of cfg's sound.
@@ -52,15 +49,7 @@ func NewAnalyzer(cfg Config) (*Analyzer, error) {
 		channels: cfg.Channels,
 		long:     newBandTable(layout.long, FrameSize, cfg.SampleRate),
 		short:    newBandTable(layout.short, subBlock, cfg.SampleRate),
-		mdct:     [2]*mdct{newMDCT(FrameSize), newMDCT(subBlock)},
-		edges:    layout.long,
-	}
-	a.tnsBands[1] = tnsTop[cfg.SampleRate]
-	for a.tnsBands[0] < a.tnsBands[1] && int(layout.long[a.tnsBands[0]])*cfg.SampleRate < tnsFromHz*2*FrameSize {
-		a.tnsBands[0]++
-	}
-	for i, size := range []int{FrameSize, subBlock} {
-		a.windows[i] = [2][]float64{sineWindow(size), kbdWindow(size, []float64{4, 6}[i])}
+		bank:     newFilterbank(),
 	}
 	for c := range a.channels {
 		a.input[c] = make([]float64, FrameSize, 8*FrameSize) // the priming's silence
@@ -128,9 +117,10 @@ func (a *Analyzer) analyze(f *Frame) {
 	f.channels = a.channels
 	a.switchBlocks(f)
 	for c := range a.channels {
-		a.transform(f, c)
+		a.bank.transform(a.raw[c][:], a.input[c][:2*FrameSize], f.sequence, a.bank.windows[shape(a.kbd)], a.bank.windows[shape(f.kbd)])
 		a.interleave(f, c)
 	}
+	a.kbd = f.kbd
 	a.weigh(f)
 	for c := range f.channels {
 		f.channel[c].shape(f.edges)
@@ -153,6 +143,8 @@ func (a *Analyzer) switchBlocks(f *Frame) {
 		kind = longStart
 	}
 	f.sequence = kind
+	// Short slopes gain from the KBD window's shape, long ones from the sine's.
+	f.kbd = kind == longStart || kind == eightShort
 	f.layout, f.groups = a.long, oneGroup
 	if kind == eightShort {
 		f.layout, f.groups = a.short, groupings[a.where[0]]
@@ -177,6 +169,14 @@ func (a *Analyzer) look(from int) (blocks, int) {
 	return kind, at
 }
 
+// shape returns the place of a window shape.
+func shape(kbd bool) int {
+	if kbd {
+		return 1
+	}
+	return 0
+}
+
 var oneGroup = []uint8{1}
 
 func (f *Frame) setEdges() {
@@ -188,71 +188,6 @@ func (f *Frame) setEdges() {
 			f.edges = append(f.edges, at)
 		}
 	}
-}
-
-// transform writes the lines of channel c to raw.
-func (a *Analyzer) transform(f *Frame, c int) {
-	x := a.input[c][:2*FrameSize]
-	f.kbd = tune.kbd > 0
-	before, after := a.windows[0][pick(a.kbd)], a.windows[0][pick(f.kbd)]
-	sb, sa := a.windows[1][pick(a.kbd)], a.windows[1][pick(f.kbd)]
-	if f.sequence == eightShort {
-		for w := range 8 {
-			part := x[448+w*subBlock:][:2*subBlock]
-			for i := range subBlock {
-				a.windowed[i] = part[i] * sb[i] * fullScale
-				a.windowed[subBlock+i] = part[subBlock+i] * sa[subBlock-1-i] * fullScale
-			}
-			sb = sa
-			a.mdct[1].forward(a.raw[c][w*subBlock:][:subBlock], a.windowed[:2*subBlock])
-		}
-	} else {
-		rise(a.windowed[:FrameSize], x, before, sb, f.sequence == longStop)
-		fall(a.windowed[FrameSize:], x[FrameSize:], after, sa, f.sequence == longStart)
-		a.mdct[0].forward(a.raw[c][:], a.windowed[:])
-	}
-	if c == a.channels-1 {
-		a.kbd = f.kbd
-	}
-}
-
-func pick(kbd bool) int {
-	if kbd {
-		return 1
-	}
-	return 0
-}
-
-func rise(dst, x, long, short []float64, quick bool) {
-	if !quick {
-		for i := range dst {
-			dst[i] = x[i] * long[i] * fullScale
-		}
-		return
-	}
-	clear(dst[:448])
-	for i := range subBlock {
-		dst[448+i] = x[448+i] * short[i] * fullScale
-	}
-	for i := 576; i < FrameSize; i++ {
-		dst[i] = x[i] * fullScale
-	}
-}
-
-func fall(dst, x, long, short []float64, quick bool) {
-	if !quick {
-		for i := range dst {
-			dst[i] = x[i] * long[FrameSize-1-i] * fullScale
-		}
-		return
-	}
-	for i := range 448 {
-		dst[i] = x[i] * fullScale
-	}
-	for i := range subBlock {
-		dst[448+i] = x[448+i] * short[subBlock-1-i] * fullScale
-	}
-	clear(dst[576:])
 }
 
 // interleave brings the raw lines of channel c into coding order.
@@ -294,29 +229,13 @@ func (a *Analyzer) weigh(f *Frame) {
 			if f.sequence == eightShort {
 				width /= 8
 			}
-			if tune.wexp != 1 {
-				width = float32(math.Pow(float64(width), tune.wexp))
-			}
-			s.weight[b] = width / a.masks[c][b]
+			s.weight[b] = width * s.tonality(f.edges, b) / a.held(f, c, b)
 		}
-	}
-	for c := range f.channels {
-		s := &f.channel[c]
-		s.tns = tns{}
-		if f.sequence != eightShort && tune.v[5] > 0 {
-			a.shapeNoise(s, f.edges)
-		}
-		if s.tns.order > 0 {
-			s.measure(f.edges)
-			g := float32(math.Pow(float64(s.tns.gain), tune.v[6]))
-			for b := a.tnsBands[0]; b < a.tnsBands[1]; b++ {
-				s.weight[b] *= g
-			}
-		}
+		a.remember(f, c)
 	}
 	f.side = append(f.side[:0], make([]bool, bands)...)
 	f.sides = false
-	if f.channels == 2 && tune.ms > 0 {
+	if f.channels == 2 {
 		for b := range f.side {
 			if f.midSide(b) {
 				f.side[b], f.sides = true, true
@@ -335,6 +254,47 @@ func (a *Analyzer) mask(f *Frame, c, from, to int, count float32) {
 	for b := from; b < to; b++ {
 		a.masks[c][b] *= count
 	}
+}
+
+// Pre-echo control: noise of a long window spreads over all of it, so a threshold
+// may not outgrow the last frame's at once.
+const (
+	echoGrowth = 3   // over the last frame's threshold
+	echoLeast  = 0.1 // of the frame's own threshold that always counts
+)
+
+// held returns the threshold of band b, held down where the last frame was quiet.
+func (a *Analyzer) held(f *Frame, c, b int) float32 {
+	own := a.masks[c][b]
+	if f.sequence == eightShort || !a.steady {
+		return own
+	}
+	return min(own, max(a.past[c][b]*echoGrowth, own*echoLeast))
+}
+
+// remember keeps the thresholds of channel c for the next frame.
+func (a *Analyzer) remember(f *Frame, c int) {
+	a.past[c] = a.masks[c]
+	if c == f.channels-1 {
+		a.steady = f.sequence != eightShort
+	}
+}
+
+// tonality returns what tones in band b raise the cost of noise by, from 1 to 2:
+// noise is heard better beside tones than beside noise, whose lines are more
+// alike.
+func (s *spectrum) tonality(edges []int16, b int) float32 {
+	sum := float32(0)
+	lines := s.lines[edges[b]:edges[b+1]]
+	for _, v := range lines {
+		sum += abs32(v)
+	}
+	if sum == 0 {
+		return 1
+	}
+	const ofNoise = math.Pi / 2
+	peaky := s.energy[b] * float32(len(lines)) / (sum * sum) / ofNoise
+	return sqrt32(min(max(peaky, 1), 4))
 }
 
 // measure sets the energies.

@@ -40,17 +40,25 @@ func newBandTable(edges []int16, size, rate int) *bandTable {
 		low, high := hz(edges[b]), hz(edges[b+1])
 		width, middle := bark(high)-bark(low), bark((low+high)/2)
 		t.width = append(t.width, float32(exact(width)))
-		t.up = append(t.up, power(-tune.up*(middle-last)))
+		t.up = append(t.up, power(-spreadUp*(middle-last)))
 		if b > 0 {
-			t.down = append(t.down, power(-tune.down*(middle-last)))
+			t.down = append(t.down, power(-spreadDown*(middle-last)))
 		}
-		t.mask = append(t.mask, power(-tune.mask(middle)))
-		t.quiet = append(t.quiet, float32(math.Pow(10, (full-96+tune.quiet+quietLevel((low+high)/2))/10)*width))
+		t.mask = append(t.mask, power(-maskOffset))
+		t.quiet = append(t.quiet, float32(math.Pow(10, (full-96+quietLevel((low+high)/2))/10)*width))
 		last = middle
 	}
 	t.down = append(t.down, 0)
 	return t
 }
+
+// The masking model, chosen by listening model over varied music. Tonality moves
+// the offset further: see Analyzer.weigh.
+const (
+	spreadUp   = 12 // dB per Bark towards higher bands
+	spreadDown = 20 // dB per Bark towards lower bands
+	maskOffset = 6  // dB from spread energy down to the threshold
+)
 
 // fullScale is the amplitude, in the encoder's units, of a sample of 1.
 const fullScale = 32768

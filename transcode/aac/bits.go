@@ -1,5 +1,7 @@
 package aac
 
+import "encoding/binary"
+
 // bitWriter packs bits, first bit highest.
 type bitWriter struct {
 	out  []byte
@@ -11,10 +13,9 @@ type bitWriter struct {
 func (w *bitWriter) put(v uint32, n uint) {
 	w.sum += int(n)
 	w.hold = w.hold<<n | uint64(v)
-	w.held += n
-	for w.held >= 8 {
-		w.held -= 8
-		w.out = append(w.out, byte(w.hold>>w.held))
+	if w.held += n; w.held >= 32 {
+		w.held -= 32
+		w.out = binary.BigEndian.AppendUint32(w.out, uint32(w.hold>>w.held))
 	}
 }
 
@@ -26,9 +27,13 @@ func (w *bitWriter) flag(v bool) {
 	w.put(0, 1)
 }
 
-// align fills the last byte with zeros.
+// align fills the last byte with zeros and writes what is held.
 func (w *bitWriter) align() {
-	if w.held > 0 {
-		w.put(0, 8-w.held)
+	if rest := w.held % 8; rest > 0 {
+		w.put(0, 8-rest)
+	}
+	for w.held > 0 {
+		w.held -= 8
+		w.out = append(w.out, byte(w.hold>>w.held))
 	}
 }

@@ -4,6 +4,11 @@ import "fmt"
 
 // Coder codes the Frames of one sound at one bit rate. It belongs to one
 // goroutine; Coders of different rates may share Frames.
+//
+// The rate is constrained variable. Quality is held even: access units grow with
+// what a frame needs, up to a decoder's buffer of 6,144 bits a channel. Any four
+// seconds stay within 15 % of the rate, and a track of ten seconds or more within
+// 2 %, unless it is so quiet or so simple that it has no use for the bits.
 type Coder struct {
 	rate     rateControl
 	search   search
@@ -28,7 +33,7 @@ func NewCoder(cfg Config, bitrate int) (*Coder, error) {
 // Code appends the access unit of f to dst.
 func (c *Coder) Code(dst []byte, f *Frame) []byte {
 	at := len(dst)
-	c.rate.start(f)
+	c.rate.start()
 	for {
 		c.writer = bitWriter{out: dst[:at]}
 		c.pass(f)

@@ -62,7 +62,7 @@ func fits(b *codebook, v []int16) bool {
 // lengths holds how many bits each book needs for each band.
 type lengths [bandsMost][books]int32
 
-const impossible = 1 << 24
+const impossible = 1 << 20
 
 // unknown are the lengths of a band that no book was tried on.
 var unknown = [books]int32{0: impossible, 1: impossible, 2: impossible, 3: impossible, 4: impossible, 5: impossible,

@@ -38,5 +38,4 @@ type spectrum struct {
 	form   [bandsMost]float32 // Σ √|lines|
 	peak   [bandsMost]float32 // the largest power
 	weight [bandsMost]float32 // cost of one unit of noise energy
-	tns    tns
 }

@@ -108,7 +108,9 @@ func (s *spectrum) try(from, to int, peak float32, sf int) trial {
 	return tryEscapes(size, power, gain, step)
 }
 
-var rounding = float32(tune.round)
+// rounding makes quantisation round to the nearest in the sense of the power law
+// (ISO/IEC 14496-3 annex B).
+const rounding = 0.4054
 
 func tryQuads(size, power []float32, gain, step float32) trial {
 	t := tables

@@ -6,12 +6,15 @@ import "math"
 // band offers a few scale factors around the one that theory wants, and to be
 // left out; the path with the least noise-to-mask plus λ·bits wins. A path is its
 // last scale factor, which the next one is coded against.
-var (
-	finer, coarser = int(tune.v[2]), int(tune.v[3]) // scale factors tried on either side
-	carried        = int(tune.v[4])                 // paths kept through a band that is left out
-)
+const (
+	finer, coarser = 2, 3 // scale factors tried on either side
+	carried        = 2    // paths kept through a band that is left out
+	paths          = finer + 1 + coarser + carried
 
-const paths = 16
+	// leftOut is how many times worse it is to leave a band out than its noise to
+	// mask says: a hole is heard where noise of its energy is not.
+	leftOut = 2
+)
 
 // step is a path's last step.
 type step struct {
@@ -23,8 +26,9 @@ type step struct {
 
 // search finds scale factors.
 type search struct {
-	steps [bandsMost][paths]step
-	count [bandsMost]int
+	prices [2*sfReach + 1]float32 // of differences of scale factors
+	steps  [bandsMost][paths]step
+	count  [bandsMost]int
 }
 
 const noScale = -1 // nothing was coded yet
@@ -32,11 +36,14 @@ const noScale = -1 // nothing was coded yet
 // run sets the scale factor of every band of s, or noScale where it is left out.
 // A bit is worth lambda of noise to mask.
 func (p *search) run(s *spectrum, edges []int16, bands int, lambda float32, scales []int16) {
+	for d, bits := range &tables.sf {
+		p.prices[d] = lambda * bits
+	}
 	last := []step{{sf: noScale}}
 	for b := range bands {
 		now := p.steps[b][:0]
 		now = p.offer(now, last, s, b, int(edges[b]), int(edges[b+1]), lambda)
-		now = p.leave(now, last, float32(s.energy[b]*s.weight[b])*float32(tune.v[1]))
+		now = p.leave(now, last, float32(s.energy[b]*s.weight[b])*leftOut)
 		p.count[b] = len(now)
 		last = now
 	}
@@ -57,29 +64,28 @@ func (p *search) offer(now, last []step, s *spectrum, b, from, to int, lambda fl
 			continue
 		}
 		t := s.try(from, to, s.peak[b], sf)
-		now = append(now, best(last, sf, lambda))
+		now = append(now, p.best(last, sf))
 		now[len(now)-1].cost += float32(t.noise*s.weight[b]) + float32(lambda*t.bits)
 	}
 	return now
 }
 
 // best returns the step to sf from the cheapest of last.
-func best(last []step, sf int, lambda float32) step {
-	found := step{sf: int16(sf), cost: math.MaxFloat32}
-	for i, l := range last {
-		bits := float32(1)
-		if l.sf != noScale {
-			d := sf - int(l.sf) + sfMiddle
-			if uint(d) > 2*sfReach {
-				continue
-			}
-			bits = tables.sf[d]
+func (p *search) best(last []step, sf int) step {
+	found, from := float32(math.MaxFloat32), 0
+	for i := range last {
+		l := &last[i]
+		d := sf - int(l.sf) + sfMiddle
+		if l.sf == noScale {
+			d = sfMiddle // the global gain says it
 		}
-		if cost := l.cost + float32(lambda*bits); cost < found.cost {
-			found.cost, found.from = cost, uint8(i)
+		if uint(d) < uint(len(p.prices)) {
+			if cost := l.cost + p.prices[d]; cost < found {
+				found, from = cost, i
+			}
 		}
 	}
-	return found
+	return step{sf: int16(sf), cost: found, from: uint8(from)}
 }
 
 // leave adds the cheapest paths that leave a band out.

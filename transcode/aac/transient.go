@@ -3,7 +3,8 @@ package aac
 // Transient detection: the energy of the high-passed signal over sub-blocks of
 // 128 samples against its own past (3GPP TS 26.403 §5.2).
 const (
-	subBlock = FrameSize / 8
+	attackGain = 16 // a sub-block this many times louder than the past is an attack
+	subBlock   = FrameSize / 8
 
 	// attackFrom is the first sample of a frame's windows that a start window
 	// before it does not reach: what begins there needs short windows here.
@@ -26,7 +27,7 @@ func (t *transients) attack(x []float64) int {
 	for i := range 8 {
 		e := t.energy(x[i*subBlock : (i+1)*subBlock])
 		t.past = float64(attackHold*t.past) + float64((1-attackHold)*t.last)
-		if found < 0 && e > attackLeft && e > tune.v[8]*t.past {
+		if found < 0 && e > attackLeft && e > attackGain*t.past {
 			found = i
 		}
 		t.last = e

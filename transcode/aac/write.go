@@ -100,26 +100,9 @@ func (w *bitWriter) channel(f *Frame, c int, x *coded, top int, common bool) {
 	w.sections(f, x, top)
 	w.scaleFactors(f, x, top)
 	w.put(0, 1) // no pulses
-	w.shaping(f, &f.channel[c].tns)
+	w.put(0, 1) // no TNS
 	w.put(0, 1) // no gain control
 	w.spectrum(f, x, top)
-}
-
-// shaping writes tns_data.
-func (w *bitWriter) shaping(f *Frame, t *tns) {
-	w.flag(t.order > 0)
-	if t.order == 0 {
-		return
-	}
-	w.put(1, 2) // one filter
-	w.put(1, 1) // of 4-bit coefficients
-	w.put(uint32(f.layout.bands()-t.from), 6)
-	w.put(uint32(t.order), 5)
-	w.put(0, 1) // upwards
-	w.put(0, 1) // uncompressed
-	for _, q := range t.coefs[:t.order] {
-		w.put(uint32(q)&15, tnsCoefBits)
-	}
 }
 
 // lengthField returns the size of a section's length field in bits.
