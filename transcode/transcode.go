@@ -110,7 +110,7 @@ func (e *Engine) useFFmpeg(name string) error {
 // Versions of what decides a rendition's bytes. Any change that alters output
 // must count one of them up, for objects never change under a name.
 const (
-	decoderVersion  = "decode1"
+	decoderVersion  = "decode2" // resampling and folding, too
 	flacVersion     = "flac2"
 	aacVersion      = "aac1"
 	analyserVersion = "features2"

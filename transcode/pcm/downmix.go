@@ -73,6 +73,6 @@ func addScaled(dst, src []float32, gain float32) {
 		return
 	}
 	for i, v := range src[:len(dst)] {
-		dst[i] += v * gain
+		dst[i] += float32(v * gain) // not fused: the same on every machine
 	}
 }

@@ -18,6 +18,7 @@ type peakMeter struct {
 	gain       float32     // the most a kernel can make of samples of 1
 	window     [][]float32 // 2*peakHalf-1 old samples, then up to a chunk of new ones
 	between    [peakChunk]float32
+	product    [peakChunk]float32
 	truePeak   float32
 	samplePeak float32
 }
@@ -26,7 +27,10 @@ func newPeakMeter(f Format) *peakMeter {
 	p := &peakMeter{}
 	times := oversampling(f.Rate)
 	for phase := 1; phase < times; phase++ {
-		row := sincRow(float64(phase)/float64(times), peakHalf, 0.5, peakAttenuation)
+		var row []float32
+		for _, tap := range sincRow(float64(phase)/float64(times), peakHalf, 0.5, peakAttenuation) {
+			row = append(row, float32(tap))
+		}
 		p.kernels = append(p.kernels, row)
 		p.gain = max(p.gain, absoluteSum(row))
 	}
@@ -75,13 +79,16 @@ func (p *peakMeter) chunk(c int, x []float32) {
 }
 
 // interpolate looks between the samples of w, tap by tap over the whole chunk,
-// which vectors do many times faster than sample by sample.
+// which vectors do many times faster than sample by sample. Products are rounded
+// before they are added, so that every machine finds the same peak.
 func (p *peakMeter) interpolate(w []float32) {
 	sum := p.between[:len(w)-2*peakHalf+1]
+	product := p.product[:len(sum)]
 	for _, kernel := range p.kernels {
 		f32.Scale(sum, w[:len(sum)], kernel[0])
 		for j, tap := range kernel[1:] {
-			f32.AddScaled(sum, tap, w[j+1:j+1+len(sum)])
+			f32.Scale(product, w[j+1:j+1+len(sum)], tap)
+			f32.Add(sum, sum, product)
 		}
 		p.truePeak = max(p.truePeak, f32.MaxAbs(sum))
 	}

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
-	"github.com/tphakala/simd/f32"
+	"github.com/tphakala/simd/f64"
 )
 
 // The resampler's filter: a Kaiser-windowed sinc, flat to 0.45 of the lower
@@ -19,22 +20,33 @@ const (
 	denseSteps  = 2048  // linear interpolation between so many is good to -130 dB
 )
 
+// Samples and taps are held as integers in float64, of so few bits that every sum
+// of their products is exact. So vectors of any width, with fused operations or
+// without, come to the same samples on every machine.
+const (
+	sampleUnit = 1 << 23
+	tapUnit    = 1 << 24
+	beyond     = 16 // times full scale; what is louder is clipped to it
+)
+
 // Resampler changes the rate of planar sound by any ratio. It has linear phase
 // and its delay is taken out: output sample k is the sound at time k/to. n
-// input samples become ceil(n*to/from) output samples.
+// input samples become ceil(n*to/from) output samples. The same input gives the
+// same output on every machine.
 //
 // A Resampler is for one track and one goroutine.
 type Resampler struct {
 	up, down int64 // to/from in lowest terms
 	half     int
-	taps     [][]float32 // one row a phase, or denseSteps+1 rows
+	taps     [][]float64 // one row a phase, or denseSteps+1 rows
 	dense    bool
 
-	held  [][]float32 // input from index first on
+	held  [][]float64 // input from index first on
 	first int64
 	in    int64 // samples taken
 	out   int64 // samples given
 	give  [][]float32
+	sums  []float64
 }
 
 // NewResampler returns a Resampler of the given number of channels between two
@@ -53,7 +65,7 @@ func NewResampler(from, to, channels int) (*Resampler, error) {
 	r.design(float64(to) / float64(from))
 	r.first = -int64(r.half - 1)
 	for range channels {
-		r.held = append(r.held, make([]float32, r.half-1))
+		r.held = append(r.held, make([]float64, r.half-1))
 		r.give = append(r.give, nil)
 	}
 	return r, nil
@@ -72,16 +84,19 @@ func (r *Resampler) design(ratio float64) {
 		r.dense, steps, rows = true, denseSteps, denseSteps+1
 	}
 	cutoff := (passEdge + stopEdge) / 2 * math.Min(1, ratio)
-	r.taps = make([][]float32, rows)
+	r.taps = make([][]float64, rows)
 	for p := range rows {
 		r.taps[p] = sincRow(float64(p)/float64(steps), r.half, cutoff, attenuation)
+		for j, tap := range r.taps[p] {
+			r.taps[p][j] = math.RoundToEven(tap * tapUnit)
+		}
 	}
 }
 
 // sincRow returns 2*half taps of a low-pass at cutoff (cycles per sample) that
 // reads the sound at the given fraction between the two middle taps. The taps
 // add up to one, so that every phase has the same gain at 0 Hz.
-func sincRow(fraction float64, half int, cutoff, attenuation float64) []float32 {
+func sincRow(fraction float64, half int, cutoff, attenuation float64) []float64 {
 	beta := 0.1102 * (attenuation - 8.7)
 	row, sum, top := make([]float64, 2*half), 0.0, bessel0(beta)
 	for j := range row {
@@ -89,11 +104,10 @@ func sincRow(fraction float64, half int, cutoff, attenuation float64) []float32 
 		row[j] = 2 * cutoff * sinc(2*cutoff*t) * kaiser(t/float64(half), beta) / top
 		sum += row[j]
 	}
-	out := make([]float32, len(row))
-	for j, v := range row {
-		out[j] = float32(v / sum)
+	for j := range row {
+		row[j] /= sum
 	}
-	return out
+	return row
 }
 
 func sinc(x float64) float64 {
@@ -127,16 +141,26 @@ func (r *Resampler) Process(b Block) Block {
 	n := b.Len()
 	r.in += int64(n)
 	for c := range r.held {
-		r.held[c] = append(r.held[c], b.Samples[c][:n]...)
+		r.held[c] = appendUnits(r.held[c], b.Samples[c][:n])
 	}
 	return r.emit(math.MaxInt64)
+}
+
+// appendUnits appends samples as whole sampleUnits.
+func appendUnits(dst []float64, samples []float32) []float64 {
+	at := len(dst)
+	dst = slices.Grow(dst, len(samples))[:at+len(samples)]
+	for i, v := range samples {
+		dst[at+i] = math.RoundToEven(float64(min(max(v, -beyond), beyond)) * sampleUnit)
+	}
+	return dst
 }
 
 // Flush returns the last samples. Nothing may follow.
 func (r *Resampler) Flush() Block {
 	total := (r.in*r.up + r.down - 1) / r.down
 	for c := range r.held {
-		r.held[c] = append(r.held[c], make([]float32, r.half+1)...)
+		r.held[c] = append(r.held[c], make([]float64, r.half+1)...)
 	}
 	return r.emit(total)
 }
@@ -158,9 +182,13 @@ func (r *Resampler) emit(limit int64) Block {
 	return Block{r.give}
 }
 
-func (r *Resampler) filter(dst, x []float32) {
+func (r *Resampler) filter(dst []float32, x []float64) {
 	pos := r.out * r.down
 	at, phase := pos/r.up-int64(r.half-1)-r.first, pos%r.up
+	if r.up == 1 && len(dst) > 0 {
+		r.decimate(dst, x[at:])
+		return
+	}
 	step, rest := r.down/r.up, r.down%r.up
 	width := int64(2 * r.half)
 	for k := range dst {
@@ -173,14 +201,26 @@ func (r *Resampler) filter(dst, x []float32) {
 	}
 }
 
-func (r *Resampler) tap(x []float32, phase int64) float32 {
+// unit makes a sample of a sum of products.
+const unit = 1. / sampleUnit / tapUnit
+
+// decimate is filter for whole ratios, which have only one phase.
+func (r *Resampler) decimate(dst []float32, x []float64) {
+	r.sums = slices.Grow(r.sums[:0], len(dst))[:len(dst)]
+	f64.ConvolveDecimate(r.sums, x, r.taps[0], int(r.down), 0)
+	for i, sum := range r.sums {
+		dst[i] = float32(sum * unit)
+	}
+}
+
+func (r *Resampler) tap(x []float64, phase int64) float32 {
 	if !r.dense {
-		return f32.DotProduct(x, r.taps[phase])
+		return float32(f64.DotProduct(x, r.taps[phase]) * unit)
 	}
 	at := float64(phase) / float64(r.up) * denseSteps
 	row := int(at)
-	a, b := f32.DotProduct(x, r.taps[row]), f32.DotProduct(x, r.taps[row+1])
-	return a + float32(at-float64(row))*(b-a)
+	a, b := f64.DotProduct(x, r.taps[row]), f64.DotProduct(x, r.taps[row+1])
+	return float32((a + float64((at-float64(row))*(b-a))) * unit)
 }
 
 // forget drops the input that no later output needs.
