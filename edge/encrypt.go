@@ -29,19 +29,24 @@ type cbc struct {
 
 // encrypted serves what is below the encrypted form's address.
 func (e *Edge) encrypted(serve handler) handler {
-	return func(w http.ResponseWriter, r *http.Request, p play) error {
-		if e.config.MediaKeys == nil {
-			return errGone
-		}
-		p.cipher = &cbc{
-			keys: e.config.MediaKeys, stream: streamOf(r),
-			last: (p.first + len(p.manifest.Segments) - 1) / runLength,
-		}
-		if _, known := p.cipher.keys.SegmentKey(p.cipher.stream, 0); !known {
-			return errGone
+	return func(w http.ResponseWriter, r *http.Request, p play) (err error) {
+		if p.cipher, err = e.cipherOf(streamOf(r), len(p.manifest.Segments)); err != nil {
+			return err
 		}
 		return serve(w, r, p)
 	}
+}
+
+// cipherOf returns how a stream of so many segments is encrypted; one with a secret
+// we do not have is not there.
+func (e *Edge) cipherOf(s ticket.Stream, segments int) (*cbc, error) {
+	if e.config.MediaKeys == nil {
+		return nil, errGone
+	}
+	if _, known := e.config.MediaKeys.SegmentKey(s, 0); !known {
+		return nil, errGone
+	}
+	return &cbc{keys: e.config.MediaKeys, stream: s, last: (segments - 1) / runLength}, nil
 }
 
 func streamOf(r *http.Request) ticket.Stream {
@@ -50,15 +55,17 @@ func streamOf(r *http.Request) ticket.Stream {
 	}
 }
 
-// key hands out the key of one run. It is as secret as the ticket: nobody keeps it
+func (e *Edge) key(w http.ResponseWriter, r *http.Request, p play) error { return p.cipher.send(w, r) }
+
+// send hands out the key of one run. It is as secret as the ticket: nobody keeps it
 // (EDGE-13, HLS-94).
-func (e *Edge) key(w http.ResponseWriter, r *http.Request, p play) error {
+func (c *cbc) send(w http.ResponseWriter, r *http.Request) error {
 	number, ok := strings.CutSuffix(r.PathValue("key"), ".key")
 	run, err := strconv.Atoi(number)
-	if !ok || err != nil || run < 0 || run > p.cipher.last || number != strconv.Itoa(run) {
+	if !ok || err != nil || run < 0 || run > c.last || number != strconv.Itoa(run) {
 		return errGone
 	}
-	key, ok := p.cipher.keys.SegmentKey(p.cipher.stream, run)
+	key, ok := c.keys.SegmentKey(c.stream, run)
 	if !ok {
 		return errGone
 	}

@@ -34,6 +34,7 @@ type list struct {
 	releases []*release
 	claims   ticket.Claims
 	form     form
+	cipher   *cbc // nil: segments are clear
 }
 
 type listHandler func(w http.ResponseWriter, r *http.Request, l list) error
@@ -44,8 +45,14 @@ type listHandler func(w http.ResponseWriter, r *http.Request, l list) error
 //	                                       <rendition>/index.m3u8
 //	                                       <rendition>/init/<run>.mp4
 //	                                       <rendition>/s/<n>.m4s
+//	/l/<ticket>/encrypted/aes-128/<secret>/<digest>/…   the same, encrypted
+//	                                       <form>/<n>.key
 func (e *Edge) registerLists(r *api.Router) {
-	const root = "/l/{ticket}/{digest}/{releases}/{form}/"
+	const (
+		tracks = "{digest}/{releases}/{form}/"
+		root   = "/l/{ticket}/" + tracks
+		sealed = "/l/{ticket}/encrypted/aes-128/{secret}/" + tracks
+	)
 	for pattern, serve := range map[string]listHandler{
 		"index.m3u8":              func(w http.ResponseWriter, r *http.Request, l list) error { return l.multivariant(w, r, hls.Standard) },
 		"hifi.m3u8":               e.hifiList,
@@ -54,7 +61,10 @@ func (e *Edge) registerLists(r *api.Router) {
 		"{rendition}/s/{segment}": e.listSegment,
 	} {
 		r.Mux.Handle("GET "+root+pattern, e.openList(serve))
+		r.Mux.Handle("GET "+sealed+pattern, e.openList(e.encryptedList(serve)))
 	}
+	r.Mux.Handle("GET "+sealed+"{key}", e.openList(e.encryptedList(
+		func(w http.ResponseWriter, r *http.Request, l list) error { return l.cipher.send(w, r) })))
 	r.Mux.HandleFunc("GET /l/", gone)
 	r.Mux.HandleFunc("OPTIONS /l/", preflight)
 }
@@ -129,15 +139,16 @@ func (e *Edge) hifiList(w http.ResponseWriter, r *http.Request, l list) error {
 }
 
 func (l list) multivariant(w http.ResponseWriter, r *http.Request, f hls.Flavour) error {
-	body, err := hls.Multivariant(l.whole(), hls.Options{Flavour: f})
+	body, err := hls.Multivariant(l.whole(), hls.Options{Flavour: f, Protection: l.cipher.protection()})
 	return text(w, r, typeHLS, body, err)
 }
 
 func (e *Edge) listMedia(w http.ResponseWriter, r *http.Request, l list) error {
-	if _, err := l.allowed(r); err != nil {
+	name, err := l.allowed(r)
+	if err != nil {
 		return err
 	}
-	body, err := l.playlist()
+	body, err := l.playlist(l.cipher.protection(), l.ivName(name))
 	return text(w, r, typeHLS, body, err)
 }
 
@@ -215,9 +226,34 @@ func (e *Edge) listSegment(w http.ResponseWriter, r *http.Request, l list) error
 		return fmt.Errorf("segment %d of %s: %w", i, key, err)
 	}
 	tail := e.blocks.Reader(r.Context(), key, found.Size, from+rest, length-rest)
-	tag := fmt.Sprintf(`"%.20s-%x-%x-%s"`, found.SHA256, from, place.Shift, l.form)
-	return media(w, r, tag, &joint{head: moved, tail: tail, length: length - rest})
+	as := clear
+	if l.cipher != nil {
+		if as, err = l.cipher.segment(l.ivName(name), n); err != nil {
+			return err
+		}
+	}
+	body, err := as.apply(&joint{head: moved, tail: tail, length: length - rest}, int64(len(moved))+length-rest)
+	if err != nil {
+		return err
+	}
+	tag := fmt.Sprintf(`"%.20s-%x-%x-%s%s"`, found.SHA256, from, place.Shift, l.form, as.tag)
+	return media(w, r, tag, body)
 }
+
+// encryptedList serves what is below the encrypted form's address.
+func (e *Edge) encryptedList(serve listHandler) listHandler {
+	return func(w http.ResponseWriter, r *http.Request, l list) (err error) {
+		stream := ticket.Stream{KeyID: r.PathValue("secret"), Release: melodyud.ReleaseID(r.PathValue("digest"))}
+		if l.cipher, err = e.cipherOf(stream, l.numbers[len(l.numbers)-1]); err != nil {
+			return err
+		}
+		return serve(w, r, l)
+	}
+}
+
+// ivName tells the segments of a rendition in one form from those in the other,
+// whose bytes differ.
+func (l list) ivName(rendition string) string { return rendition + "." + string(l.form) }
 
 // media answers with bytes that never change under their name, honouring
 // conditionals and a single range (EDGE-4, EDGE-6).

@@ -284,3 +284,70 @@ func TestAWithdrawnTrackStopsItsListButNoOtherTrackOfIt(t *testing.T) { // EDGE-
 	want("aac-96/s/0.m4s", 200)
 	want("aac-96/index.m3u8", 404)
 }
+
+// TestEncryptedListsAreTheClearOnes decrypts an album of two formats with the keys
+// its playlist names and compares it with the clear one, byte for byte.
+func TestEncryptedListsAreTheClearOnes(t *testing.T) { // HLS-57, HLS-90, HLS-91
+	t.Parallel()
+	d := newDisc(t, packagertest.Track{Samples: 44_432}, packagertest.Track{Rate: 48_000, Samples: 3_000_123}, packagertest.Track{Rate: 48_000, Samples: 89_332})
+	path, prefix := ticket.EncryptedList("m2", d.ids)
+	token, err := d.keys.Sign(ticket.Claims{Expires: start.Add(time.Hour), Prefix: prefix, Session: "s1", Tier: ticket.Premium})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ivs := map[string]string{}
+	for _, form := range []string{"plain", "exact"} {
+		base := "/l/" + token + path + form + "/"
+		main := string(body(t, d.get(t, base+"hifi.m3u8")))
+		if !strings.Contains(main, `#EXT-X-SESSION-KEY:METHOD=AES-128,URI="0.key"`) {
+			t.Errorf("no session keys:\n%s", main)
+		}
+		for _, name := range []string{"aac-96", "flac"} {
+			clear, at := d.hear(t, form, name), 0
+			var key []byte
+			var iv string
+			for line := range strings.Lines(string(body(t, d.get(t, base+name+"/index.m3u8")))) {
+				line = strings.TrimSpace(line)
+				switch {
+				case line == "#EXT-X-KEY:METHOD=NONE":
+					key = nil
+				case strings.HasPrefix(line, "#EXT-X-KEY:"):
+					var uri string
+					if _, err := fmt.Sscanf(line, `#EXT-X-KEY:METHOD=AES-128,URI=%q,IV=%s`, &uri, &iv); err != nil {
+						t.Fatalf("%s: %v", line, err)
+					}
+					key = body(t, d.get(t, base+strings.TrimPrefix(uri, "../")))
+					use := form + name + iv
+					if other, used := ivs[iv]; used && other != form+name {
+						t.Errorf("%s has the vector of %s", use, other)
+					}
+					ivs[iv] = form + name
+				case strings.HasPrefix(line, "#EXT-X-MAP:"):
+					if key != nil {
+						t.Errorf("%s %s: an init segment in reach of a key", form, name)
+					}
+				case line != "" && !strings.HasPrefix(line, "#"):
+					if got := decrypt(t, body(t, d.get(t, base+name+"/"+line)), key, iv); !bytes.Equal(got, clear.raw[at]) {
+						t.Errorf("%s %s: %s differs", form, name, line)
+					}
+					at++
+				}
+			}
+			if at != len(clear.raw) {
+				t.Errorf("%s %s: %d segments of %d", form, name, at, len(clear.raw))
+			}
+		}
+	}
+	plain := strings.Replace("/l/"+token+path, "encrypted/aes-128/m2/", "", 1) + "plain/"
+	for address, want := range map[string]int{
+		plain + "index.m3u8": 403, plain + "flac/s/0.m4s": 403,
+		"/l/" + token + strings.Replace(path, "/m2/", "/m1/", 1) + "plain/0.key": 403,
+		"/l/" + token + path + "plain/99.key":                                    404,
+		"/l/" + token + path + "other/index.m3u8":                                404,
+		d.address(t, ticket.Premium) + "plain/0.key":                             404,
+	} {
+		if res := d.get(t, address); res.StatusCode != want {
+			t.Errorf("%s: %d, want %d", address, res.StatusCode, want)
+		}
+	}
+}

@@ -162,8 +162,9 @@ func (s *sequence) lengths() []int64 {
 	return out
 }
 
-// playlist prints the media playlist of a rendition.
-func (s *sequence) playlist() ([]byte, error) {
+// playlist prints the media playlist of a rendition. Its keys, if it has any, are
+// those of the given name.
+func (s *sequence) playlist(keys *hls.Protection, name string) ([]byte, error) {
 	p := hls.Sequence{TargetDuration: s.target()}
 	lengths := s.lengths()
 	for k := range s.manifests {
@@ -172,9 +173,11 @@ func (s *sequence) playlist() ([]byte, error) {
 		}
 		run := &p.Runs[len(p.Runs)-1]
 		for n := s.numbers[k]; n < s.numbers[k+1]; n++ {
-			run.Segments = append(run.Segments, hls.Segment{
-				Part: hls.Part{URI: "s/" + strconv.Itoa(n) + ".m4s"}, Microseconds: lengths[n],
-			})
+			one := hls.Segment{Part: hls.Part{URI: "s/" + strconv.Itoa(n) + ".m4s"}, Microseconds: lengths[n]}
+			if keys != nil && (len(run.Segments) == 0 || n%keys.Every == 0) {
+				one.Keys = keys.Keys(name, n/keys.Every)
+			}
+			run.Segments = append(run.Segments, one)
 		}
 	}
 	return p.Encode()
@@ -183,8 +186,8 @@ func (s *sequence) playlist() ([]byte, error) {
 // whole describes s as if it were one track, as far as a Multivariant playlist
 // goes. The rates are measured over the joins (HLS-40).
 func (s *sequence) whole() *melodyud.Manifest {
-	m := &melodyud.Manifest{TargetDuration: s.target()}
 	lengths := s.lengths()
+	m := &melodyud.Manifest{TargetDuration: s.target(), SampleRate: 1_000_000, Segments: lengths}
 	for _, name := range s.names {
 		r := *s.rendition(0, name)
 		r.Sizes = nil

@@ -157,17 +157,11 @@ func (s *Service) playList(ctx context.Context, in *listPlayInput) (*listPlaybac
 	return s.playTracks(who, tracks)
 }
 
-var errListInClear = melodyud.Refuse(melodyud.ErrConflict, "list.not-encrypted",
-	"This server sends encrypted sound only, and several tracks as one are not encrypted: play them one by one.")
-
 // playTracks signs one ticket for all tracks, which outlives them together by the
 // tier's pause allowance (TOK-4).
 func (s *Service) playTracks(who api.Principal, tracks []melodyud.Track) (*listPlaybackOutput, error) {
 	if len(tracks) == 0 || len(tracks) > ticket.MaxList {
 		return nil, api.Fail(errListLength)
-	}
-	if s.c.Encrypt {
-		return nil, api.Fail(errListInClear)
 	}
 	p := listPlayback{Session: "ses_" + rand.Text()}
 	var releases []melodyud.ReleaseID
@@ -183,6 +177,9 @@ func (s *Service) playTracks(who api.Principal, tracks []melodyud.Track) (*listP
 	tier, allowance := s.tierOf(who)
 	p.Expires = s.c.Now().Add(length + allowance + time.Second).Truncate(time.Second).UTC()
 	path, prefix := ticket.List(releases)
+	if s.c.Encrypt {
+		path, prefix = ticket.EncryptedList(s.c.MediaKeys.Newest(), releases)
+	}
 	signed, err := s.c.Tickets.Sign(ticket.Claims{Expires: p.Expires, Prefix: prefix, Session: p.Session, Tier: tier})
 	if err != nil {
 		return nil, api.Fail(fmt.Errorf("sign ticket for %d tracks: %w", len(tracks), err))

@@ -89,6 +89,13 @@ func EncryptedPrefix(s Stream) string {
 	return ReleasePrefix(s.Track, s.Release) + "encrypted/aes-128/" + s.KeyID + "/"
 }
 
+// EncryptedList is List for the encrypted form of the releases.
+func EncryptedList(keyID string, releases []melodyud.ReleaseID) (path, prefix string) {
+	path, prefix = List(releases)
+	const form = "/encrypted/aes-128/"
+	return form + keyID + path, form + keyID + prefix
+}
+
 // PreviewPrefix is what a ticket for segments from to to-1 of a release opens.
 func PreviewPrefix(track melodyud.TrackID, release melodyud.ReleaseID, from, to int) string {
 	return fmt.Sprintf("%spreview/segments/%d-%d/", ReleasePrefix(track, release), from, to)

@@ -1,6 +1,7 @@
 package hls
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/Eyevinn/hls-m3u8/m3u8"
@@ -46,7 +47,27 @@ func (s Sequence) Encode() ([]byte, error) {
 	}
 	out.SetVersion(mediaVersion)
 	out.Close()
-	return inOrder(out.Encode().Bytes()), nil
+	return clearMaps(inOrder(out.Encode().Bytes())), nil
+}
+
+// clearMaps takes an EXT-X-MAP out of the reach of the keys that the library prints
+// before it: init segments stay in the clear (HLS-91).
+func clearMaps(text []byte) []byte {
+	var out, keys []byte
+	for line := range bytes.Lines(text) {
+		switch {
+		case bytes.HasPrefix(line, []byte("#EXT-X-KEY:")):
+			keys = append(keys, line...)
+			continue
+		case bytes.HasPrefix(line, []byte("#EXT-X-MAP:")) && len(keys) > 0:
+			out = append(out, "#EXT-X-KEY:METHOD=NONE\n"...)
+			out = append(out, line...)
+			continue
+		}
+		out = append(append(out, keys...), line...)
+		keys = nil
+	}
+	return append(out, keys...)
 }
 
 func (r Run) appendTo(out *m3u8.MediaPlaylist, follows bool) error {
@@ -54,7 +75,12 @@ func (r Run) appendTo(out *m3u8.MediaPlaylist, follows bool) error {
 		out.SetDefaultMap(r.Init, 0, 0)
 	}
 	for i, s := range r.Segments {
-		one := &m3u8.MediaSegment{URI: s.URI, Duration: float64(s.Microseconds) / 1e6}
+		for _, k := range s.Keys {
+			if err := k.check(); err != nil {
+				return err
+			}
+		}
+		one := &m3u8.MediaSegment{URI: s.URI, Duration: float64(s.Microseconds) / 1e6, Keys: toLibrary(s.Keys)}
 		if follows && i == 0 {
 			one.Discontinuity, one.Map = true, &m3u8.Map{URI: r.Init}
 		}
