@@ -50,6 +50,43 @@ func TestProtectedFormsPlayAsTheTrackItself(t *testing.T) { // HLS-90, HLS-91, H
 	t.Run("preview", func(t *testing.T) { playPreview(t, p, id, file) })
 }
 
+func TestAServerThatEncryptsEverythingPlaysTracksAndLists(t *testing.T) { // HLS-90, DASH-5
+	t.Parallel()
+	data := t.TempDir()
+	p := as(t, start(t, node.Config{Data: data, Encrypt: true}), data)
+	var ids []string
+	var sound []byte
+	for i, seconds := range []float64{2.5, 1.25} {
+		file := song(t, seconds, i)
+		sound = append(sound, pcm(file)...)
+		ids = append(ids, p.upload("song.wav", file))
+	}
+	for _, id := range ids {
+		if track := p.await(id); track.State != "published" {
+			t.Fatalf("%+v", track)
+		}
+	}
+	var one, list struct {
+		URL  string `json:"url"`
+		HiFi string `json:"hifi_url"`
+		Dash string `json:"dash_url"`
+	}
+	p.json("POST", "/v1/tracks/"+ids[0]+"/playback", nil, &one)
+	p.json("POST", "/v1/playlists/playback", map[string]any{"tracks": ids}, &list)
+	for _, address := range []string{one.URL, one.HiFi, list.URL, list.HiFi} {
+		media := p.resolve(p.resolve(p.base+"/", address), "aac-96/index.m3u8")
+		if text := string(p.fetch(media)); !strings.Contains(text, "#EXT-X-KEY:METHOD=AES-128,") || one.Dash != "" {
+			t.Errorf("in the clear: %q\n%s", one.Dash, text)
+		}
+	}
+	if _, err := exec.LookPath("ffmpeg"); err != nil {
+		t.Skip("install ffmpeg to play the list")
+	}
+	if got := decode(t, p.resolve(p.resolve(p.base+"/", list.HiFi), "flac/index.m3u8")); !bytes.Equal(got, sound) {
+		t.Errorf("ffmpeg hears %d bytes of the list, the masters have %d", len(got), len(sound))
+	}
+}
+
 func keepOffline(t *testing.T, p *person, id string, clear map[string][]byte) {
 	var kept struct{ URL, Key, Rendition string }
 	p.json("POST", "/v1/tracks/"+id+"/offline", map[string]string{"device": "phone", "rendition": "flac"}, &kept)
