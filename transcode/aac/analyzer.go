@@ -341,7 +341,7 @@ func (s *spectrum) shape(edges []int16) {
 			v := abs32(s.lines[i])
 			root := sqrt32(v)
 			p := sqrt32(v * root)
-			s.size[i], s.power[i] = v, p
+			s.sizes[i] = size{v, p}
 			form += root
 			peak = max(peak, p)
 		}

@@ -32,10 +32,15 @@ func (f *Frame) bandCount() int { return len(f.edges) - 1 }
 // band, window by window.
 type spectrum struct {
 	lines  [FrameSize]float32
-	size   [FrameSize]float32 // |lines|
-	power  [FrameSize]float32 // |lines|^¾, what is quantised
+	sizes  [FrameSize]size
 	energy [bandsMost]float32 // Σ lines²
 	form   [bandsMost]float32 // Σ √|lines|
 	peak   [bandsMost]float32 // the largest power
 	weight [bandsMost]float32 // cost of one unit of noise energy
+}
+
+// size is the absolute value of a line.
+type size struct {
+	value float32
+	power float32 // value^¾, what is quantised
 }

@@ -94,67 +94,64 @@ type trial struct {
 func (s *spectrum) try(from, to int, peak float32, sf int) trial {
 	t := tables
 	gain, step := t.gain[sf], t.step[sf]
-	size, power := s.size[from:to], s.power[from:to]
+	sizes := s.sizes[from:to]
 	switch top := int32(float32(peak*gain) + rounding); {
 	case top <= 2:
-		return tryQuads(size, power, gain, step)
+		return tryQuads(sizes, gain, step)
 	case top <= 4:
-		return tryPairs(size, power, gain, step, &t.pairs[0])
+		return tryPairs(sizes, gain, step, &t.pairs[0])
 	case top <= 7:
-		return tryPairs(size, power, gain, step, &t.pairs[1])
+		return tryPairs(sizes, gain, step, &t.pairs[1])
 	case top <= 12:
-		return tryPairs(size, power, gain, step, &t.pairs[2])
+		return tryPairs(sizes, gain, step, &t.pairs[2])
 	}
-	return tryEscapes(size, power, gain, step)
+	return tryEscapes(sizes, gain, step)
 }
 
 // rounding makes quantisation round to the nearest in the sense of the power law
 // (ISO/IEC 14496-3 annex B).
 const rounding = 0.4054
 
-func tryQuads(size, power []float32, gain, step float32) trial {
+func tryQuads(sizes []size, gain, step float32) trial {
 	t := tables
 	noise, bits := float32(0), uint64(0)
-	power = power[:len(size)]
-	for i := 0; i+3 < len(size); i += 4 {
-		a := int32(float32(power[i]*gain) + rounding)
-		b := int32(float32(power[i+1]*gain) + rounding)
-		c := int32(float32(power[i+2]*gain) + rounding)
-		d := int32(float32(power[i+3]*gain) + rounding)
-		ea := size[i] - float32(t.cube[a&3]*step)
-		eb := size[i+1] - float32(t.cube[b&3]*step)
-		ec := size[i+2] - float32(t.cube[c&3]*step)
-		ed := size[i+3] - float32(t.cube[d&3]*step)
+	for ; len(sizes) >= 4; sizes = sizes[4:] {
+		a := int32(float32(sizes[0].power*gain) + rounding)
+		b := int32(float32(sizes[1].power*gain) + rounding)
+		c := int32(float32(sizes[2].power*gain) + rounding)
+		d := int32(float32(sizes[3].power*gain) + rounding)
+		ea := sizes[0].value - float32(t.cube[a&3]*step)
+		eb := sizes[1].value - float32(t.cube[b&3]*step)
+		ec := sizes[2].value - float32(t.cube[c&3]*step)
+		ed := sizes[3].value - float32(t.cube[d&3]*step)
 		noise += float32(ea*ea) + float32(eb*eb) + (float32(ec*ec) + float32(ed*ed))
 		bits += t.quads[uint8(a<<6|b<<4|c<<2|d)]
 	}
 	return trial{noise, least(bits)}
 }
 
-func tryPairs(size, power []float32, gain, step float32, table *[1024]uint64) trial {
+func tryPairs(sizes []size, gain, step float32, table *[1024]uint64) trial {
 	t := tables
 	noise, bits := float32(0), uint64(0)
-	power = power[:len(size)]
-	for i := 0; i+1 < len(size); i += 2 {
-		a := int32(float32(power[i]*gain) + rounding)
-		b := int32(float32(power[i+1]*gain) + rounding)
-		ea := size[i] - float32(t.cube[a&31]*step)
-		eb := size[i+1] - float32(t.cube[b&31]*step)
+	for ; len(sizes) >= 2; sizes = sizes[2:] {
+		a := int32(float32(sizes[0].power*gain) + rounding)
+		b := int32(float32(sizes[1].power*gain) + rounding)
+		ea := sizes[0].value - float32(t.cube[a&31]*step)
+		eb := sizes[1].value - float32(t.cube[b&31]*step)
 		noise += float32(ea*ea) + float32(eb*eb)
 		bits += table[(a<<5|b)&1023]
 	}
 	return trial{noise, least(bits)}
 }
 
-func tryEscapes(size, power []float32, gain, step float32) trial {
+func tryEscapes(sizes []size, gain, step float32) trial {
 	t := tables
 	noise, bits := float32(0), 0
-	power = power[:len(size)]
-	for i := 0; i+1 < len(size); i += 2 {
-		a := int32(float32(power[i]*gain) + rounding)
-		b := int32(float32(power[i+1]*gain) + rounding)
-		ea := size[i] - float32(t.cube[a&8191]*step)
-		eb := size[i+1] - float32(t.cube[b&8191]*step)
+	for ; len(sizes) >= 2; sizes = sizes[2:] {
+		a := int32(float32(sizes[0].power*gain) + rounding)
+		b := int32(float32(sizes[1].power*gain) + rounding)
+		ea := sizes[0].value - float32(t.cube[a&8191]*step)
+		eb := sizes[1].value - float32(t.cube[b&8191]*step)
 		noise += float32(ea*ea) + float32(eb*eb)
 		if a >= escape {
 			bits += quarter * escapeBits(int16(a))
@@ -180,7 +177,7 @@ func least(word uint64) float32 {
 func (s *spectrum) quantize(dst []int16, from, to int, sf int) bool {
 	gain, any := tables.gain[sf], int16(0)
 	for i := from; i < to; i++ {
-		q := int16(min(int32(float32(s.power[i]*gain)+rounding), largestQ))
+		q := int16(min(int32(float32(s.sizes[i].power*gain)+rounding), largestQ))
 		any |= q
 		if s.lines[i] < 0 {
 			q = -q
