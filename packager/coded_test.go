@@ -43,8 +43,9 @@ type coded struct {
 	pcm      [2][]float32 // what the AAC renditions were given
 }
 
-// encode packages a track of the given source rate, depth and length.
-func encode(t *testing.T, rate, depth, samples int) coded {
+// encode packages a track of the given source rate, depth and length, AAC at the
+// given rates and FLAC.
+func encode(t *testing.T, rate, depth, samples int, kbps ...int) coded {
 	t.Helper()
 	grid := media.NewGrid(rate)
 	c := coded{dir: t.TempDir()}
@@ -53,9 +54,9 @@ func encode(t *testing.T, rate, depth, samples int) coded {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	c.pcm = music(grid.AAC.Rate, int(packagertest.Scale(int64(samples), rate, grid.AAC.Rate)))
-	for _, kbps := range []int{64, 128} {
-		encodeAAC(t, p, grid, kbps, c.pcm)
+	for _, k := range kbps {
+		c.pcm = music(grid.AAC.Rate, int(packagertest.Scale(int64(samples), rate, grid.AAC.Rate)))
+		encodeAAC(t, p, grid, k, c.pcm)
 	}
 	encodeFLAC(t, p, grid, depth, music(rate, samples))
 	c.manifest, err = p.Seal(packager.Meta{

@@ -58,13 +58,13 @@ func TestFFmpegDecodesTracksWithoutAWarning(t *testing.T) { // section 2.8, item
 	t.Parallel()
 	needs(t, "ffmpeg", "ffprobe")
 	for _, source := range []struct{ rate, depth, samples int }{
-		{44100, 16, 44100*9 + 1234},
-		{48000, 24, 192512 + 7},
-		{96000, 24, 96000 * 6},
-		{176400, 16, 704512*2 + 1},
+		{44100, 16, 44100*5 + 1234},
+		{48000, 24, 94208 + 7},
+		{96000, 24, 96000 * 2},
+		{176400, 16, 180225},
 		{44100, 16, 300},
 	} {
-		c := encode(t, source.rate, source.depth, source.samples)
+		c := encode(t, source.rate, source.depth, source.samples, 96)
 		if err := packager.Verify(context.Background(), opener(c.dir), &c.manifest); err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +108,7 @@ func checkAAC(t *testing.T, file string, r *melodyud.Rendition, want []float32) 
 	best, at := math.Inf(-1), 0
 	for lag := -64; lag <= 64; lag++ {
 		sum := 0.0
-		for i, w := range want {
+		for i, w := range want[:min(len(want), int(r.SampleRate))] {
 			if j := int(r.EncoderDelay) + i + lag; j < len(got) {
 				sum += float64(w) * float64(got[j])
 			}

@@ -37,7 +37,7 @@ func TestLosslessIsProvenByDecodingWhatWasStored(t *testing.T) { // section 2.8,
 	t.Parallel()
 	same := func(block [][]int32) [][]int32 { return block }
 	for _, source := range []struct{ rate, depth, samples int }{
-		{44100, 16, 44100*2 + 1234}, {8000, 8, 20_001}, {96000, 24, 96000*2 + 1}, {192000, 24, 4097}, {48000, 20, 1},
+		{44100, 16, 50_000}, {8000, 8, 9001}, {96000, 24, 100_001}, {192000, 24, 4097}, {48000, 20, 1},
 	} {
 		c := encode(t, source.rate, source.depth, source.samples)
 		if err := packager.Prove(context.Background(), opener(c.dir), &c.manifest, byMewkiz(same)); err != nil {
@@ -48,7 +48,7 @@ func TestLosslessIsProvenByDecodingWhatWasStored(t *testing.T) { // section 2.8,
 
 func TestOneWrongSampleIsNotLossless(t *testing.T) {
 	t.Parallel()
-	c := encode(t, 44100, 24, 44100*3)
+	c := encode(t, 44100, 24, 50_000)
 	for name, change := range map[string]struct {
 		change func([][]int32) [][]int32
 		want   string

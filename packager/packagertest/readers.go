@@ -48,17 +48,27 @@ func InstallReaders(t testing.TB, outside string) *Readers {
 // written to dir/virtual.
 func (r *Readers) Check(t testing.TB, dir string, m *melodyud.Manifest) {
 	t.Helper()
+	r.CheckAll(t, map[string]*melodyud.Manifest{dir: m})
+}
+
+// CheckAll is Check for several packages, by directory, in one go.
+func (r *Readers) CheckAll(t testing.TB, packages map[string]*melodyud.Manifest) {
+	t.Helper()
 	if r == nil {
 		return
 	}
-	writeVirtual(t, filepath.Join(dir, "virtual"), m)
-	check := exec.CommandContext(t.Context(), "node", "check.mjs", dir)
+	args := []string{"check.mjs"}
+	for dir, m := range packages {
+		writeVirtual(t, filepath.Join(dir, "virtual"), m)
+		args = append(args, dir)
+	}
+	check := exec.CommandContext(t.Context(), "node", args...)
 	check.Dir = r.tool
 	out, err := check.CombinedOutput()
 	if err != nil {
-		t.Errorf("%d Hz, %d samples: %v\n%s", m.SampleRate, m.Samples, err, out)
+		t.Errorf("%v\n%s", err, out)
 	}
-	t.Logf("%d Hz, %d samples: %s", m.SampleRate, m.Samples, out)
+	t.Logf("%s", out)
 }
 
 func writeVirtual(t testing.TB, dir string, m *melodyud.Manifest) {

@@ -1,5 +1,5 @@
-// Reads a package with readers that are not ours: node check.mjs <directory>.
-// The directory has the package's files and, in virtual/, the edge's playlists.
+// Reads packages with readers that are not ours: node check.mjs <directory>…
+// A directory has the package's files and, in virtual/, the edge's playlists.
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -9,10 +9,9 @@ import { Parser } from 'm3u8-parser';
 import { createFile } from 'mp4box';
 import { parse as parseMPD } from 'mpd-parser';
 
-const dir = process.argv[2];
-const manifest = JSON.parse(readFileSync(path.join(dir, 'manifest.json'), 'utf8'));
-const seconds = manifest.samples / manifest.sample_rate;
-const names = manifest.renditions.map((r) => r.name);
+let dir;
+let manifest;
+let seconds;
 HLS.setOptions({ strictMode: true });
 
 function near(got, want, tolerance, what) {
@@ -122,15 +121,26 @@ for (const level of ['warn', 'error']) {
   console[level] = (...text) => complaints.push(text.join(' '));
 }
 
-for (const sub of ['', 'virtual']) {
-  for (const name of readdirSync(path.join(dir, sub))) {
-    const file = path.join(dir, sub, name);
-    if (name.endsWith('.m3u8')) checkPlaylist(file);
-    if (name.endsWith('.mpd')) checkMPD(file, !name.startsWith('standard'));
+function checkPackage() {
+  for (const sub of ['', 'virtual']) {
+    for (const name of readdirSync(path.join(dir, sub))) {
+      const file = path.join(dir, sub, name);
+      if (name.endsWith('.m3u8')) checkPlaylist(file);
+      if (name.endsWith('.mpd')) checkMPD(file, !name.startsWith('standard'));
+    }
   }
+  manifest.renditions.forEach(checkTrack);
+  manifest.renditions.forEach(checkBoxes);
+  const serious = complaints.filter((c) => !c.includes('dfLa'));
+  assert.deepEqual(serious, []);
 }
-manifest.renditions.forEach(checkTrack);
-manifest.renditions.forEach(checkBoxes);
-const serious = complaints.filter((c) => !c.includes('dfLa'));
-assert.deepEqual(serious, []);
-process.stdout.write(`${names.length} renditions of ${manifest.segments.length} segments are read alike\n`);
+
+for (dir of process.argv.slice(2)) {
+  manifest = JSON.parse(readFileSync(path.join(dir, 'manifest.json'), 'utf8'));
+  seconds = manifest.samples / manifest.sample_rate;
+  checkPackage();
+  const { renditions, segments } = manifest;
+  process.stdout.write(
+    `${manifest.sample_rate} Hz, ${manifest.samples} samples: ${renditions.length} renditions of ${segments.length} segments are read alike\n`,
+  );
+}
