@@ -33,8 +33,10 @@ type Track struct {
 	Release  *Release // nil until published
 	Refusal  *Refusal // nil unless refused
 	Progress Progress
-	Created  time.Time
-	Updated  time.Time
+	// PreviewStart is where the creator wants the preview to begin; nil: we choose.
+	PreviewStart *time.Duration
+	Created      time.Time
+	Updated      time.Time
 }
 
 // Master is the file the creator sent, byte for byte.

@@ -64,11 +64,9 @@ func (s *Service) preview(ctx context.Context, r *row) (preview, error) {
 	if err != nil {
 		return preview{}, err
 	}
-	wanted, chosen := time.Duration(r.previewMS)*time.Millisecond, r.previewMS >= 0
-	if !chosen {
-		if wanted, err = s.highlight(ctx, r); err != nil {
-			return preview{}, err
-		}
+	wanted, err := s.previewStart(ctx, r)
+	if err != nil {
+		return preview{}, err
 	}
 	from, to := m.Excerpt(wanted, s.c.PreviewLength)
 	// The least anybody may have: whatever was paid for, it is the same preview.
@@ -78,7 +76,7 @@ func (s *Service) preview(ctx context.Context, r *row) (preview, error) {
 	}
 	start, length := m.Span(from, to)
 	return preview{
-		URL: a.base + "index.m3u8", Start: start.Seconds(), Duration: length.Seconds(), Chosen: chosen,
+		URL: a.base + "index.m3u8", Start: start.Seconds(), Duration: length.Seconds(), Chosen: r.PreviewStart != nil,
 		Expires: a.expires, Session: a.session,
 	}, nil
 }
@@ -95,9 +93,12 @@ func (s *Service) manifest(ctx context.Context, r *row) (*melodyud.Manifest, err
 	return &m, nil
 }
 
-// highlight is where we think the preview should begin: what was heard in the
-// render, or else a third into the track.
-func (s *Service) highlight(ctx context.Context, r *row) (time.Duration, error) {
+// previewStart is where the creator wants the preview to begin, or where we think
+// it should: what was heard in the render, or else a third into the track.
+func (s *Service) previewStart(ctx context.Context, r *row) (time.Duration, error) {
+	if r.PreviewStart != nil {
+		return *r.PreviewStart, nil
+	}
 	var f melodyud.Features
 	err := s.readJSON(ctx, r, "features.json", maxFeatures, &f)
 	if err != nil && !errors.Is(err, melodyud.ErrNotFound) {
@@ -142,8 +143,8 @@ func (s *Service) ChoosePreview(ctx context.Context, who api.Principal, id melod
 		case r.Release == nil:
 			return errPreviewTooEarly
 		}
-		ms, err := previewStart(start, r.Release.Duration, s.c.PreviewLength)
-		if err != nil || ms == r.previewMS {
+		ms, err := startFor(start, r.Release.Duration, s.c.PreviewLength)
+		if err != nil {
 			return err
 		}
 		return s.set(ctx, tx, id, `preview_ms = ?`, ms)
@@ -154,8 +155,8 @@ func (s *Service) ChoosePreview(ctx context.Context, who api.Principal, id melod
 	return err
 }
 
-// previewStart checks a start in seconds and returns it in milliseconds.
-func previewStart(start float64, track, length time.Duration) (ms int64, err error) {
+// startFor checks a start in seconds and returns it in milliseconds.
+func startFor(start float64, track, length time.Duration) (ms int64, err error) {
 	if start == -1 {
 		return -1, nil
 	}

@@ -140,7 +140,10 @@ func TestCreatorsChooseWhereThePreviewBegins(t *testing.T) {
 		}
 	}
 	preview(15*segment, false)
-	patch("Nora", id, "100.2", 200)
+	patch("Nora", id, "100.2", 200, `"preview_start_seconds":100.2`)
+	if _, body, _ := w.do(server, "Lisa", "GET", "/v1/catalog", ""); strings.Contains(body, "preview_start") {
+		t.Errorf("listeners see %s", body)
+	}
 	preview(25*segment, true)
 	patch("Nora", id, "170.001", 400, "track.preview-start", "170.000 seconds")
 	patch("Nora", id, "-0.5", 400, "track.preview-start")

@@ -15,7 +15,6 @@ type row struct {
 	melodyud.Track
 	renderHash  string // handed over by the render step
 	nextRelease melodyud.ReleaseID
-	previewMS   int64 // where the preview begins; negative: we choose
 	version     int64
 }
 
@@ -32,12 +31,13 @@ type raw struct {
 	created, updated           int64
 	release                    melodyud.Release
 	duration, cover, published int64
+	preview                    int64 // milliseconds; negative: none chosen
 }
 
 func (r *row) targets(w *raw) []any {
 	return []any{
 		&r.ID, &r.Owner, &r.State, &r.Title, &r.Artist, &r.Album, &r.Disc, &r.Number, &r.FileName,
-		&r.Master.SHA256, &r.Master.Size, &w.code, &w.text, &r.renderHash, &r.nextRelease, &r.previewMS,
+		&r.Master.SHA256, &r.Master.Size, &w.code, &w.text, &r.renderHash, &r.nextRelease, &w.preview,
 		&r.Progress.Stage, &r.Progress.Percent, &r.Progress.Attempt, &r.version, &w.created, &w.updated,
 		&w.release.ID, &w.release.Number, &w.release.RenderHash, &w.duration, &w.cover, &w.published,
 	}
@@ -45,6 +45,9 @@ func (r *row) targets(w *raw) []any {
 
 func (r *row) finish(w *raw) {
 	r.Created, r.Updated = database.Time(w.created), database.Time(w.updated)
+	if w.preview >= 0 {
+		r.PreviewStart = new(time.Duration(w.preview) * time.Millisecond)
+	}
 	if w.code != "" {
 		r.Refusal = melodyud.Refuse(melodyud.ErrInvalid, w.code, w.text)
 	}

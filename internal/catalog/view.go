@@ -23,6 +23,7 @@ type (
 		Progress *progress        `json:"progress,omitempty" doc:"How far the work has come; only for the owner."`
 		Refusal  *refusal         `json:"refusal,omitempty" doc:"Why the file was not accepted, and what to do."`
 		Release  *release         `json:"release,omitempty" doc:"What listeners hear; absent until published."`
+		Preview  *float64         `json:"preview_start_seconds,omitempty" doc:"Where you chose the preview to begin; only for the owner."`
 		Cover    bool             `json:"cover" doc:"Whether there is a picture at /v1/tracks/{id}/cover."`
 	}
 	master struct {
@@ -63,6 +64,9 @@ func viewOf(t melodyud.Track, owner bool) track {
 	v.FileName = t.FileName
 	v.Master = &master{t.Master.SHA256, t.Master.Size}
 	v.Progress = &progress{t.Progress.Stage, t.Progress.Percent, t.Progress.Attempt}
+	if t.PreviewStart != nil {
+		v.Preview = new(t.PreviewStart.Seconds())
+	}
 	if t.Refusal != nil {
 		v.Refusal = &refusal{t.Refusal.Code, t.Refusal.Text}
 	}
