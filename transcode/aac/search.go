@@ -52,7 +52,7 @@ func (p *search) run(s *spectrum, edges []int16, bands int, lambda float32, scal
 
 // offer adds the paths that code band b.
 func (p *search) offer(now, last []step, s *spectrum, b, from, to int, lambda float32) []step {
-	if s.peak[b] == 0 || s.weight[b] == 0 {
+	if float32(s.energy[b]*s.weight[b])*leftOut <= lambda*cheapest(to-from) {
 		return now
 	}
 	noise := float32(lambda*float32(to-from)) * 0.7213475 / s.weight[b]
@@ -69,6 +69,10 @@ func (p *search) offer(now, last []step, s *spectrum, b, from, to int, lambda fl
 	}
 	return now
 }
+
+// cheapest returns the fewest bits that a band of n lines takes if one of them is
+// not zero: a scale factor, empty tuples of book 1 and one that is not.
+func cheapest(n int) float32 { return float32(1 + (n/4 - 1) + 5) }
 
 // best returns the step to sf from the cheapest of last.
 func (p *search) best(last []step, sf int) step {
