@@ -196,7 +196,17 @@ func TestOurOwnPlaylistsPassTheRules(t *testing.T) { // HLS-1..4, HLS-50..56
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, b := range [][]byte{index, list} {
+		parsed, err := hls.ParseMedia(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		album, err := hls.Sequence{TargetDuration: 4, Runs: []hls.Run{
+			{Init: "0/init.mp4", Segments: parsed.Segments}, {Init: "1/init.mp4", Segments: parsed.Segments},
+		}}.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range [][]byte{index, list, album} {
 			if d, err := hls.Read(b); err != nil || string(d.Bytes()) != string(b) {
 				t.Fatalf("%v\n%s", err, b)
 			}
