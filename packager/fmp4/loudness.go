@@ -25,12 +25,12 @@ const (
 // 1/32 dB between -107.97 and 19.97 dB. What is undefined or out of range is nil;
 // without integrated loudness there is no box and nothing is stated.
 func Stated(l melodyud.Loudness) melodyud.Loudness {
-	loudness, ok := loudnessCode(l.Integrated)
+	code, ok := loudnessCode(l.Integrated)
 	if !ok {
 		return melodyud.Loudness{}
 	}
 	return melodyud.Loudness{
-		Integrated: new(lowestLoudness + float64(loudness)/4),
+		Integrated: loudnessOf(code),
 		TruePeak:   peakOf(peakCode(l.TruePeak)),
 		SamplePeak: peakOf(peakCode(l.SamplePeak)),
 	}
@@ -42,6 +42,11 @@ func loudnessCode(lufs *float64) (code uint8, ok bool) {
 	}
 	n := math.Round(4 * (*lufs - lowestLoudness))
 	return uint8(n), n >= 0 && n <= math.MaxUint8
+}
+
+func loudnessOf(code uint8) *float64 {
+	lufs := lowestLoudness + float64(code)/4
+	return &lufs
 }
 
 // peakCode is the 12-bit code of a peak, 0 if it has none.
@@ -109,7 +114,7 @@ func readUdta(b []byte, h *Header) error {
 	f.expect("system and reliability of the peaks", f.u8(), systemBS1770<<4|int64(h.peakReliability()))
 	f.expect("measurements", f.u8(), 1)
 	f.expect("method", f.u8(), programLoudness)
-	h.Loudness.Integrated = new(lowestLoudness + float64(f.u8())/4)
+	h.Loudness.Integrated = loudnessOf(uint8(f.u8()))
 	h.Loudness.SamplePeak, h.Loudness.TruePeak = peakOf(int16(peaks>>12)), peakOf(int16(peaks&0xFFF))
 	f.expect("system and reliability", f.u8(), systemBS1770<<4|accurate)
 	if err := f.done(); err != nil {
