@@ -6,9 +6,19 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 const quiet = ["-hide_banner", "-loglevel", "error", "-y"];
 
-/** wav writes seconds of 16-bit stereo: chords that swell and fade, different for each seed. */
-export function wav(seconds: number, seed = 1, rate = 44_100): Buffer {
-  const frames = Math.round(seconds * rate);
+/** pcm writes a WAV of 16 bits, both channels the same; sample gives each one as an integer. */
+export function pcm(frames: number, rate: number, sample: (i: number) => number): Buffer {
+  const out = header(frames, rate);
+  for (let i = 0; i < frames; i++) {
+    const v = sample(i);
+    out.writeInt16LE(v, 44 + i * 4);
+    out.writeInt16LE(v, 46 + i * 4);
+  }
+  return out;
+}
+
+/** header returns a WAV of 16-bit stereo silence. */
+function header(frames: number, rate: number): Buffer {
   const out = Buffer.alloc(44 + frames * 4);
   out.write("RIFF", 0);
   out.writeUInt32LE(36 + frames * 4, 4);
@@ -22,6 +32,13 @@ export function wav(seconds: number, seed = 1, rate = 44_100): Buffer {
   out.writeUInt16LE(16, 34);
   out.write("data", 36);
   out.writeUInt32LE(frames * 4, 40);
+  return out;
+}
+
+/** wav writes seconds of 16-bit stereo: chords that swell and fade, different for each seed. */
+export function wav(seconds: number, seed = 1, rate = 44_100): Buffer {
+  const frames = Math.round(seconds * rate);
+  const out = header(frames, rate);
   const root = 110 * 2 ** (((seed * 5) % 12) / 12);
   const chords = [[1, 1.5, 2.5], [0.84, 1.26, 2], [0.75, 1.125, 1.875], [1.125, 1.6875, 2.25]];
   for (let i = 0; i < frames; i++) {
