@@ -66,8 +66,8 @@ e2e: build ## upload and play in a real browser
 	@deploy/need chromium:chromium firefox-esr:firefox-esr node:nodejs npm:npm
 	cd web && npm run e2e
 
-bench: build ## speed, as ratios against ffmpeg in the same run
-	@deploy/need ffmpeg:ffmpeg
+bench: build ## speed, as ratios against ffmpeg and flac in the same run
+	@deploy/need ffmpeg:ffmpeg flac:flac taskset:util-linux
 	go test -run '^$$' -bench . -benchtime 3x ./transcode/... ./packager/... ./edge/... ./internal/node
 
 help: ## this list
