@@ -113,7 +113,7 @@ const (
 	decoderVersion  = "decode2" // resampling and folding, too
 	flacVersion     = "flac2"
 	aacVersion      = "aac1"
-	analyserVersion = "features2"
+	analyserVersion = "features3"
 )
 
 // Version names everything that decides a render's bytes besides the master and

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/melodyud/melodyud/fixtures"
 	"github.com/melodyud/melodyud/internal/node"
 	"github.com/melodyud/melodyud/internal/offline"
 )
@@ -35,8 +36,7 @@ func TestProtectedFormsPlayAsTheTrackItself(t *testing.T) { // HLS-90, HLS-91, H
 	}
 	data := t.TempDir()
 	p := as(t, start(t, node.Config{Data: data}), data)
-	const seconds = 45.5
-	file := song(t, seconds, 4)
+	file := songWithChorus(t)
 	id := p.upload("song.wav", file)
 	if track := p.await(id); track.State != "published" {
 		t.Fatalf("%+v", track)
@@ -48,6 +48,26 @@ func TestProtectedFormsPlayAsTheTrackItself(t *testing.T) { // HLS-90, HLS-91, H
 	}
 	t.Run("encrypted", func(t *testing.T) { playEncrypted(t, p, id, file) })
 	t.Run("preview", func(t *testing.T) { playPreview(t, p, id, file) })
+}
+
+// songWithChorus is 45.5 s long and gets louder after 12.
+func songWithChorus(t *testing.T) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	music := fixtures.Music()
+	err := fixtures.WAV(&out, fixtures.Spec{
+		Rate: 44100, Channels: 2, Samples: 45.5 * 44100,
+		Wave: func(c int, at float64) float64 {
+			if at < 12 {
+				return 0.3 * music(c, at)
+			}
+			return 0.9 * music(c, at)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 func TestAServerThatEncryptsEverythingPlaysTracksAndLists(t *testing.T) { // HLS-90, DASH-5
@@ -136,14 +156,19 @@ func playEncrypted(t *testing.T, p *person, id string, file []byte) {
 
 // playPreview holds the preview's sound to the stretch of the master it is cut from.
 func playPreview(t *testing.T, p *person, id string, file []byte) {
-	p.json("PATCH", "/v1/tracks/"+id, map[string]float64{"preview_start_seconds": 12}, nil)
 	var preview struct {
 		URL      string
 		Start    float64 `json:"start_seconds"`
 		Duration float64 `json:"duration_seconds"`
+		Chosen   bool
 	}
 	p.json("POST", "/v1/tracks/"+id+"/preview", nil, &preview)
-	if preview.Start < 10 || preview.Start > 14 || preview.Duration > 30 || preview.Duration < 25.5 {
+	if preview.Start < 9.5 || preview.Start > 14.5 || preview.Chosen {
+		t.Errorf("the chorus enters after 12 s: %+v", preview)
+	}
+	p.json("PATCH", "/v1/tracks/"+id, map[string]float64{"preview_start_seconds": 6}, nil)
+	p.json("POST", "/v1/tracks/"+id+"/preview", nil, &preview)
+	if preview.Start < 4 || preview.Start > 8 || !preview.Chosen || preview.Duration > 30 || preview.Duration < 25.5 {
 		t.Errorf("%+v", preview)
 	}
 	address := p.resolve(p.base+"/", preview.URL)

@@ -1,6 +1,9 @@
 package features
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // What Highlight looks for, in windows of short-term loudness: they last 3 s and
 // begin 100 ms apart.
@@ -8,9 +11,9 @@ const (
 	windowsPerSecond = 10
 	windowSeconds    = 3
 	highlightSeconds = 30
-	riseSeconds      = 6   // on either side of the entrance
 	riseWeight       = 0.5 // LU of loudness that one LU of rise is worth
 	riseFloor        = 3.0 // LU below the track's mean: a rise out of silence proves nothing
+	alike            = 0.1 // LU that nobody hears; of starts rated so close the earliest is taken
 	faintest         = 1e-12
 )
 
@@ -18,14 +21,14 @@ const (
 // in seconds, from mean weighted squares as pcm.Meter measures them. It looks for
 // a chorus by what most of them have in common: they are the loudest part, and
 // something enters where they begin. Each start is rated by the loudness of the 30
-// seconds from there, and half of the rise from the 6 seconds before to the 6 after,
+// seconds from there, and half of the rise from the 3 seconds before to the 3 after,
 // where nothing before counts as fainter than 3 LU below the track's mean. The
-// highest rating wins, of equal ones the earliest.
+// earliest start within 0.1 LU of the highest rating wins.
 // It reports false for silence and for less than 30 seconds.
 func Highlight(shortTerm []float64) (start float64, ok bool) {
 	const (
 		whole = (highlightSeconds - windowSeconds) * windowsPerSecond
-		side  = (riseSeconds - windowSeconds) * windowsPerSecond
+		side  = windowSeconds * windowsPerSecond
 	)
 	sums := make([]float64, len(shortTerm)+1)
 	for i, v := range shortTerm {
@@ -39,15 +42,14 @@ func Highlight(shortTerm []float64) (start float64, ok bool) {
 		return 0, false
 	}
 	floor := loudness(0, len(shortTerm)-1) - riseFloor
-	best := math.Inf(-1)
-	for i := 0; i+whole < len(shortTerm); i++ {
-		rating := loudness(i, whole)
-		if before := i - riseSeconds*windowsPerSecond; before >= 0 {
-			rating += riseWeight * max(0, loudness(i, side)-max(floor, loudness(before, side)))
-		}
-		if rating > best+1e-9 {
-			best, start = rating, float64(i)/windowsPerSecond
+	ratings := make([]float64, len(shortTerm)-whole)
+	for i := range ratings {
+		ratings[i] = loudness(i, whole)
+		if i >= side {
+			ratings[i] += riseWeight * max(0, loudness(i, 0)-max(floor, loudness(i-side, 0)))
 		}
 	}
-	return start, true
+	best := slices.Max(ratings)
+	first := slices.IndexFunc(ratings, func(r float64) bool { return r >= best-alike })
+	return float64(first) / windowsPerSecond, true
 }

@@ -41,6 +41,7 @@ func TestThePreviewBeginsWhereTheChorusEnters(t *testing.T) {
 		"all alike":               {[]part{{200, -14}}, 0},
 		"out of silence":          {[]part{{5, -90}, {60, -16}, {30, -14.5}, {60, -16}}, 65},
 		"just long enough":        {[]part{{30, -14}}, 0},
+		"early plateau":           {[]part{{12, -28}, {15, -18}, {18.5, -17.9}}, 12},
 		"a loud end":              {[]part{{100, -20}, {12, -10}}, 82},
 	} {
 		got, ok := features.Highlight(shortTerm(c.parts...))
