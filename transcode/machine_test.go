@@ -22,6 +22,9 @@ func TestMachinesAgree(t *testing.T) {
 		}
 		return
 	}
+	if testing.Short() {
+		t.Skip("takes long; left out by -short")
+	}
 	t.Parallel()
 	var first []byte
 	for _, without := range []string{"", "avx512", "avx512,fma", "all"} {
