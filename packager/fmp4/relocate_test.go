@@ -2,95 +2,77 @@ package fmp4_test
 
 import (
 	"bytes"
-	"slices"
-	"strings"
+	"os"
+	"path/filepath"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	melodyud "github.com/melodyud/melodyud"
-	"github.com/melodyud/melodyud/internal/media"
 	"github.com/melodyud/melodyud/packager/fmp4"
+	"github.com/melodyud/melodyud/packager/packagertest"
 )
 
-func TestSequencesForgetWhatOnlyTheirFirstTrackKnows(t *testing.T) {
-	t.Parallel()
-	for _, s := range []media.Stream{aac(44100), flac(96000)} {
-		init, err := fmp4.SequenceInit(cut(t, s, 100_000, 0).init)
-		if err != nil {
-			t.Fatal(err)
-		}
-		h, err := fmp4.ReadInit(init)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if h.Loudness.Integrated != nil || h.Samples != 0 || strings.Trim(h.MD5, "0") != "" {
-			t.Errorf("%s: %+v", s.Name, h)
-		}
-		if h.SampleRate != s.SampleRate || h.Channels != s.Channels || h.BitDepth != s.BitDepth || h.Priming != s.Priming {
-			t.Errorf("%s: %+v", s.Name, h.Track)
-		}
-	}
-}
-
-func TestRelocatedSegmentsKeepTheirPackets(t *testing.T) {
-	t.Parallel()
-	for _, s := range []media.Stream{aac(48000), flac(48000)} {
-		p := cut(t, s, 3*s.Timeline.Segment+777, 0)
-		for i, b := range p.segments {
-			was, err := fmp4.ReadSegment(b, s.Codec)
-			if err != nil {
-				t.Fatal(err)
-			}
-			place := fmp4.Place{Shift: 12_345_678_901, Number: 7 + i}
-			if i == 0 {
-				place.Skip = s.Priming
-			}
-			head := b[:bytes.Index(b, []byte("mdat"))+4]
-			moved, rest, err := fmp4.Relocate(head, place)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := fmp4.ReadSegment(slices.Concat(moved, b[rest:]), s.Codec)
-			if err != nil {
-				t.Fatalf("%s segment %d: %v", s.Name, i, err)
-			}
-			want := was
-			want.Number, want.DecodeTime = place.Number, was.DecodeTime+place.Shift+place.Skip
-			want.Duration -= place.Skip
-			want.Packets -= int(place.Skip / int64(s.FrameSize))
-			want.Data = was.Data[len(was.Data)-len(got.Data):]
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("%s segment %d:\n%s", s.Name, i, diff)
-			}
-		}
-	}
-}
-
-func TestWholeSegmentsGetTheirPaddingBack(t *testing.T) { // GAP-3
-	t.Parallel()
-	s := aac(44100)
-	p := cut(t, s, 10_000, 0)
-	moved, rest, err := fmp4.Relocate(p.segments[0], fmp4.Place{Number: 1, Whole: true})
+// firstSegment is the first segment of an AAC track that has a second.
+func firstSegment(t *testing.T) (init, segment []byte) {
+	t.Helper()
+	dir := t.TempDir()
+	m := packagertest.Build(t, dir, packagertest.Track{Samples: 100_000, Ladder: melodyud.Ladder{{Codec: melodyud.CodecAAC, Bitrate: 96_000}}})
+	raw, err := os.ReadFile(filepath.Join(dir, m.Renditions[0].File))
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := fmp4.ReadSegment(slices.Concat(moved, p.segments[0][rest:]), melodyud.CodecAAC)
-	if err != nil || got.Duration%media.AACFrame != 0 || got.Duration != s.Priming+10_000+p.cut.Padding() {
-		t.Errorf("%d samples, %v", got.Duration, err)
+	from, n, _ := m.Renditions[0].SegmentRange(0)
+	return raw[:m.Renditions[0].InitSize], raw[from : from+n]
+}
+
+func relocated(t *testing.T, segment []byte, p fmp4.Place) []byte {
+	t.Helper()
+	head, rest, err := fmp4.Relocate(segment, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(head, segment[rest:]...)
+}
+
+func TestARelocatedSegmentIsASegmentOfOurs(t *testing.T) { // HLS-57, GAP-2
+	t.Parallel()
+	_, segment := firstSegment(t)
+	before, err := fmp4.ReadSegment(segment, melodyud.CodecAAC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := relocated(t, segment, fmp4.Place{Number: 1}); !bytes.Equal(got, segment) {
+		t.Error("a segment that stays where it is comes out changed")
+	}
+	after, err := fmp4.ReadSegment(relocated(t, segment, fmp4.Place{Shift: 1 << 40, Number: 77, Skip: 1024}), melodyud.CodecAAC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.Number != 77 || after.DecodeTime != 1<<40+1024 || after.Packets != before.Packets-1 || after.End() != before.End()+1<<40 {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+	if _, _, err := fmp4.Relocate(segment, fmp4.Place{Skip: before.Duration}); err == nil {
+		t.Error("a segment is left without packets")
 	}
 }
 
-func TestRelocateRefusesWhatIsNotOurs(t *testing.T) {
+func TestRelocatingRefusesEverythingElse(t *testing.T) {
 	t.Parallel()
-	b := cut(t, aac(44100), 3000, 0).segments[0]
-	head := bytes.Index(b, []byte("mdat")) + 4
-	for i := range head {
-		if _, _, err := fmp4.Relocate(b[:i], fmp4.Place{Number: 1}); err == nil {
-			t.Errorf("a head of %d bytes is accepted", i)
+	init, segment := firstSegment(t)
+	head := bytes.Index(segment, []byte("mdat")) + 4
+	for n := range head { // also where boxes end in the middle
+		if _, _, err := fmp4.Relocate(segment[:n], fmp4.Place{Skip: 1024}); err == nil {
+			t.Fatalf("%d of %d bytes are taken for a head", n, head)
 		}
 	}
-	if _, _, err := fmp4.Relocate(b, fmp4.Place{Number: 1, Skip: 1 << 20}); err == nil {
-		t.Error("all packets were skipped")
+	for i := range head {
+		odd := bytes.Clone(segment)
+		odd[i] ^= 0x80
+		_, _, _ = fmp4.Relocate(odd, fmp4.Place{Skip: 1024, Whole: true}) // must not panic
+	}
+	if _, _, err := fmp4.Relocate(init, fmp4.Place{}); err == nil {
+		t.Error("an init segment is taken for a media segment")
+	}
+	if _, err := fmp4.SequenceInit(segment); err == nil {
+		t.Error("a media segment is taken for an init segment")
 	}
 }
