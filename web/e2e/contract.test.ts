@@ -66,6 +66,8 @@ describe.each(Object.keys(subjects))("the %s server", (name) => {
       const r = await ask("GET", path);
       expect([r.status, ((await r.json()) as { tracks: unknown[] }).tracks]).toEqual([200, []]);
     }
+    const albums = await ask("GET", "/v1/albums?limit=50");
+    expect([albums.status, ((await albums.json()) as { albums: unknown[] }).albums]).toEqual([200, []]);
   });
 
   test("knows no track that never was", async () => {
