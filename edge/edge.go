@@ -13,6 +13,8 @@
 //	                             /preview/segments/<from>-<to>/…  the AAC ladder, cut
 //	                             /offline/v1/<secret>/<device>/<rendition>.mud
 //
+// Several tracks play as one, such as an album, under /l/: see registerLists.
+//
 // All other addresses are relative to the first one (HLS-5), so the ticket is
 // inherited and never stored in a playlist.
 package edge
