@@ -19,6 +19,7 @@ type rateControl struct {
 	high   float64 // log2 of a lambda that takes too few
 	tries  int
 	begun  bool // base has been found
+	frames int  // that base has followed
 }
 
 // Saving 0.4 s and spending 0.15 s ahead keeps any 4 s within 14 % of the rate,
@@ -28,8 +29,11 @@ const (
 	aheadSeconds = 0.15
 	channelMost  = 6144 // bits of one channel in a frame (ISO/IEC 14496-3 §4.5.3.1)
 
-	pull      = 4   // log2 of lambda over the whole reservoir
-	drift     = 0.2 // log2 of lambda by which base follows a frame of twice the bits
+	pull      = 4    // log2 of lambda over the whole reservoir
+	drift     = 0.2  // log2 of lambda by which base follows a frame of twice the bits
+	settle    = 0.03 // log2 of lambda by which base follows a reservoir that stays full
+	hurry     = 0.3  // the same in the first frames
+	hurried   = 64   // frames
 	lambdaEnd = 20  // log2 of lambda stays within ±this
 	triesMost = 24
 	trivial   = 200 // bits of a frame too empty to find base by
@@ -65,10 +69,23 @@ func (r *rateControl) done(n int) bool {
 	if !r.begun && bits > trivial {
 		r.begun, r.base = true, r.now
 	}
-	r.saved = min(r.saved+r.mean-bits, r.fill)
-	r.base += float64(drift * min(bits/r.mean-1, 1))
-	r.base = min(max(r.base, -lambdaEnd), lambdaEnd)
+	r.follow(bits)
 	return true
+}
+
+// follow moves base by a frame of bits. A full reservoir, as in silence, says
+// nothing about what sound will need.
+func (r *rateControl) follow(bits float64) {
+	r.saved = min(r.saved+r.mean-bits, r.fill)
+	if r.saved == r.fill {
+		return
+	}
+	speed := float64(settle)
+	if r.frames++; r.frames < hurried {
+		speed = hurry
+	}
+	r.base += float64(drift*min(bits/r.mean-1, 1)) - float64(speed*r.saved/(r.fill+r.ahead))
+	r.base = min(max(r.base, -lambdaEnd), lambdaEnd)
 }
 
 // again sets lambda anew if bits are more than may be spent, or while base is
