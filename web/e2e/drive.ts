@@ -112,11 +112,9 @@ export const drive = async (job: Drive): Promise<Driven> => {
   };
 
   await { hls, shaka, dash }[job.player]();
-  await new Promise<void>((done) => {
-    if (audio.readyState >= 3) done();
-    else audio.addEventListener("canplay", () => done(), { once: true });
-    setTimeout(done, 15_000);
-  });
+  // A few segments ahead before the music starts: how fast a busy machine fetches the second one is not asked here.
+  const ready = () => audio.buffered.length > 0 && audio.buffered.end(0) > 6;
+  for (let i = 0; i < 150 && !ready(); i++) await new Promise((done) => setTimeout(done, 100));
   const ended = new Promise<void>((done) => audio.addEventListener("ended", () => done(), { once: true }));
   const late = new Promise<void>((done) => setTimeout(() => done(void fault(`not at its end in time, but at ${audio.currentTime}`)), 60_000));
   await audio.play();
