@@ -13,13 +13,12 @@ type rateControl struct {
 	fill   float64 // most bits that may be saved
 	ahead  float64 // most bits that may be spent ahead
 	base   float64 // log2 of lambda when nothing is saved
+	least  float64 // log2 of the least lambda
+	plan   float64 // log2 of lambda for a frame's first pass
 	now    float64 // log2 of lambda
 	lambda float32
-	low    float64 // log2 of a lambda that takes too many bits
-	high   float64 // log2 of a lambda that takes too few
 	tries  int
-	begun  bool // base has been found
-	frames int  // that base has followed
+	frames int // that base has followed
 }
 
 // Saving 0.4 s and spending 0.15 s ahead keeps any 4 s within 14 % of the rate,
@@ -34,40 +33,39 @@ const (
 	settle    = 0.03 // log2 of lambda by which base follows a reservoir that stays full
 	hurry     = 0.3  // the same in the first frames
 	hurried   = 64   // frames
-	lambdaEnd = 20  // log2 of lambda stays within ±this
+	generous  = 8    // log2 of lambda that sound easier than music may gain
 	triesMost = 24
-	trivial   = 200 // bits of a frame too empty to find base by
 )
 
 func newRateControl(cfg Config, bitrate int) rateControl {
 	mean := float64(bitrate) * FrameSize / float64(cfg.SampleRate)
+	usual := -2 - 3.4*mean/float64(cfg.Channels*FrameSize) // of music, by experiment
 	return rateControl{
 		mean: mean, most: float64(channelMost * cfg.Channels),
 		fill: saveSeconds * float64(bitrate), ahead: aheadSeconds * float64(bitrate),
-		base: 2 - 6*mean/float64(cfg.Channels)/FrameSize,
+		base: usual, least: usual - generous,
 	}
 }
 
 // start prepares for the passes over a frame.
 func (r *rateControl) start() {
-	r.low, r.high, r.tries = math.Inf(-1), math.Inf(1), 0
-	r.set(r.base - float64(pull*r.saved/(r.fill+r.ahead)))
+	r.tries = 0
+	r.plan = r.base - float64(pull*r.saved/(r.fill+r.ahead))
+	r.set(r.plan)
 }
 
 func (r *rateControl) set(now float64) {
-	r.now = now
-	r.lambda = float32(math.Exp2(now))
+	r.now = max(now, r.least)
+	r.lambda = float32(math.Exp2(r.now))
 }
 
-// done judges a pass that took n bits and reports whether it stands. If not,
-// lambda is set for another.
+// done judges a pass that took n bits and reports whether it stands. If they are
+// more than may be spent, lambda is raised for another.
 func (r *rateControl) done(n int) bool {
 	bits := float64(n)
-	if r.tries++; r.tries < triesMost && r.again(bits) {
+	if r.tries++; bits > min(r.most, r.mean+r.ahead+r.saved) && r.tries < triesMost {
+		r.set(r.now + 0.5 + float64(r.tries)/4)
 		return false
-	}
-	if !r.begun && bits > trivial {
-		r.begun, r.base = true, r.now
 	}
 	r.follow(bits)
 	return true
@@ -85,29 +83,8 @@ func (r *rateControl) follow(bits float64) {
 		speed = hurry
 	}
 	r.base += float64(drift*min(bits/r.mean-1, 1)) - float64(speed*r.saved/(r.fill+r.ahead))
-	r.base = min(max(r.base, -lambdaEnd), lambdaEnd)
-}
-
-// again sets lambda anew if bits are more than may be spent, or while base is
-// unknown and bits are far from the rate.
-func (r *rateControl) again(bits float64) bool {
-	searching := !r.begun && bits > trivial
-	switch {
-	case bits > min(r.most, r.mean+r.ahead+r.saved), searching && bits > 1.1*r.mean:
-		r.low = r.now
-	case searching && bits < 0.9*r.mean && r.now > -lambdaEnd:
-		r.high = r.now
-	default:
-		return false
+	if r.tries > 1 {
+		r.base += (r.now - r.plan) / 2
 	}
-	reach := 0.5 + float64(r.tries)/4
-	switch {
-	case math.IsInf(r.low, -1):
-		r.set(r.high - reach)
-	case math.IsInf(r.high, 1):
-		r.set(r.low + reach)
-	default:
-		r.set((r.low + r.high) / 2)
-	}
-	return true
+	r.base = max(r.base, r.least)
 }
