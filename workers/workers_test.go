@@ -33,9 +33,9 @@ import (
 	"github.com/melodyud/melodyud/internal/ticket"
 	"github.com/melodyud/melodyud/packager/packagertest"
 	"github.com/melodyud/melodyud/transcode"
+	"github.com/melodyud/melodyud/transcode/decode"
 	"github.com/melodyud/melodyud/transcode/encode"
 	"github.com/melodyud/melodyud/transcode/pcm"
-	"github.com/melodyud/melodyud/transcode/decode"
 	"github.com/melodyud/melodyud/workers"
 )
 

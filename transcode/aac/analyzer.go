@@ -87,7 +87,12 @@ func (a *Analyzer) Write(samples [][]float32) {
 }
 
 // Close says that no more samples come.
-func (a *Analyzer) Close() { a.closed = true }
+func (a *Analyzer) Close() {
+	a.closed = true
+	for c := range a.channels {
+		a.input[c] = continueSound(a.input[c], a.taken)
+	}
+}
 
 // Next fills f with the analysis of the next access unit. It reports false when
 // more samples are needed, and after Close when the access units cover them all.
