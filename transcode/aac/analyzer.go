@@ -108,6 +108,11 @@ func (a *Analyzer) Next(f *Frame) bool {
 	if len(a.input[0]) < 3*FrameSize {
 		return false
 	}
+	if a.units == 0 {
+		for c := range a.channels {
+			precedeSound(a.input[c], a.taken)
+		}
+	}
 	a.analyze(f)
 	for c := range a.channels {
 		a.input[c] = append(a.input[c][:0], a.input[c][FrameSize:]...)

@@ -1,27 +1,47 @@
 package aac
 
-// The sound after the end is foretold from the sound before it, so that the last
-// access unit holds no cut whose noise would reach back into what is heard: the
-// next track of an album may follow without a click.
+import "slices"
+
+// The sound before the start and after the end is foretold from the sound beside
+// it, so that no access unit holds a cut whose noise would reach into what is
+// heard: the tracks of an album may follow each other without a click. Players cut
+// both away.
 const (
+	remembered = 2 * FrameSize // samples that foretell
 	foretold   = 2 * FrameSize // samples after the end that windows reach
-	remembered = 2 * FrameSize // samples before the end that foretell them
 	predictors = 32            // order of the prediction
 )
 
 // continueSound appends foretold samples to x, whose last n are of the sound.
 func continueSound(x []float64, n int) []float64 {
-	past := x[len(x)-min(n, remembered):]
+	next := foretell(x[len(x)-min(n, remembered):], foretold)
+	fade(next[foretold/2:])
+	return append(x, next...)
+}
+
+// precedeSound writes the sound before x[Priming:], whose first n samples are of
+// the sound, to x[:Priming].
+func precedeSound(x []float64, n int) {
+	past := append([]float64(nil), x[Priming:Priming+min(n, remembered)]...)
+	slices.Reverse(past)
+	before := foretell(past, Priming)
+	fade(before)
+	slices.Reverse(before)
+	copy(x, before)
+}
+
+// foretell returns count samples that go on after past.
+func foretell(past []float64, count int) []float64 {
 	a := burg(past, min(predictors, len(past)/4))
-	for range foretold {
+	x := append(make([]float64, 0, len(past)+count), past...)
+	for range count {
 		v := 0.0
 		for k, c := range a {
 			v -= float64(c * x[len(x)-1-k])
 		}
 		x = append(x, min(max(v, -1), 1))
 	}
-	fade(x[len(x)-foretold/2:])
-	return x
+	return x[len(past):]
 }
 
 // fade brings x to silence.

@@ -23,6 +23,21 @@ func TestATonesContinuationIsTheTone(t *testing.T) {
 	}
 }
 
+func TestATonePrecedesItself(t *testing.T) {
+	t.Parallel()
+	x := make([]float64, Priming+2048)
+	for i := range 2048 {
+		x[Priming+i] = 0.5 * math.Sin(float64(i)*0.06+1)
+	}
+	precedeSound(x, 2048)
+	for i := Priming - 100; i < Priming; i++ {
+		want := 0.5 * math.Sin(float64(i-Priming)*0.06+1) * float64(i) / Priming
+		if d := math.Abs(x[i] - want); d > 0.02 {
+			t.Fatalf("%d samples before the start the tone is %.3f off", Priming-i, d)
+		}
+	}
+}
+
 func TestEveryContinuationIsFiniteAndBounded(t *testing.T) {
 	t.Parallel()
 	loud := func(i int) float64 { return float64(1 - i/7%2*2) }
@@ -36,6 +51,7 @@ func TestEveryContinuationIsFiniteAndBounded(t *testing.T) {
 				x[FrameSize+i] = sample(i)
 			}
 			got := continueSound(x, n)
+			precedeSound(got, n)
 			if len(got) != FrameSize+n+foretold {
 				t.Fatalf("%s: %d samples after %d", name, len(got), n)
 			}

@@ -35,6 +35,7 @@ const (
 	hurried   = 64   // frames
 	generous  = 8    // log2 of lambda that sound easier than music may gain
 	triesMost = 24
+	trivial   = 200 // bits of a frame that holds next to nothing
 )
 
 func newRateControl(cfg Config, bitrate int) rateControl {
@@ -60,22 +61,27 @@ func (r *rateControl) set(now float64) {
 }
 
 // done judges a pass that took n bits and reports whether it stands. If they are
-// more than may be spent, lambda is raised for another.
+// more than may be spent, or the first sound takes few, lambda is set for another.
 func (r *rateControl) done(n int) bool {
 	bits := float64(n)
-	if r.tries++; bits > min(r.most, r.mean+r.ahead+r.saved) && r.tries < triesMost {
+	switch r.tries++; {
+	case r.tries == triesMost:
+	case bits > min(r.most, r.mean+r.ahead+r.saved):
 		r.set(r.now + 0.5 + float64(r.tries)/4)
+		return false
+	case r.frames == 0 && bits > trivial && bits < r.mean*2/3 && r.now > r.least:
+		r.set(r.now - 1) // sound easier than usual, from the first frame on
 		return false
 	}
 	r.follow(bits)
 	return true
 }
 
-// follow moves base by a frame of bits. A full reservoir, as in silence, says
-// nothing about what sound will need.
+// follow moves base by a frame of bits. What silence takes says nothing about what
+// sound will need.
 func (r *rateControl) follow(bits float64) {
 	r.saved = min(r.saved+r.mean-bits, r.fill)
-	if r.saved == r.fill {
+	if bits < trivial || r.saved == r.fill && bits < r.mean/4 {
 		return
 	}
 	speed := float64(settle)
