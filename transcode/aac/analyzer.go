@@ -290,21 +290,24 @@ func (a *Analyzer) remember(f *Frame, c int) {
 	}
 }
 
-// tonality returns what tones in band b raise the cost of noise by, from 1 to 2:
-// noise is heard better beside tones than beside noise, whose lines are more
+// tonality returns what tones in or beside band b raise the cost of noise by, from
+// 1 to 8: noise is heard better beside tones than beside noise, whose lines are more
 // alike.
 func (s *spectrum) tonality(edges []int16, b int) float32 {
-	sum := float32(0)
-	lines := s.lines[edges[b]:edges[b+1]]
+	const width, ofNoise = 16, math.Pi / 2 // lines that tell tones from noise
+	from, to := int(edges[b]), int(edges[b+1])
+	beside := max(0, width-(to-from)) / 2
+	lines := s.lines[max(from-beside, 0):min(to+beside, FrameSize)]
+	sum, energy := float32(0), float32(0)
 	for _, v := range lines {
 		sum += abs32(v)
+		energy += float32(v * v)
 	}
 	if sum == 0 {
 		return 1
 	}
-	const ofNoise = math.Pi / 2
-	peaky := s.energy[b] * float32(len(lines)) / (sum * sum) / ofNoise
-	return sqrt32(min(max(peaky, 1), 4))
+	peaky := min(max(energy*float32(len(lines))/(sum*sum)/ofNoise, 1), 16)
+	return sqrt32(peaky * sqrt32(peaky))
 }
 
 // measure sets the energies.
