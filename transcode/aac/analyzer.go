@@ -36,6 +36,7 @@ type Analyzer struct {
 	raw      [2][FrameSize]float64
 	masks    [2][bandsMost]float32
 	past     [2][bandsMost]float32 // masks of the last frame
+	sparse   bool                  // the last frame held a tone or a few
 	steady   bool                  // the last frame had long windows
 }
 
@@ -135,6 +136,25 @@ func (a *Analyzer) analyze(f *Frame) {
 	for c := range f.channels {
 		f.channel[c].shape(f.edges)
 	}
+	a.sparse = f.sparse()
+}
+
+// sparse reports whether the sound is a tone or a few. A channel 40 dB under the
+// other has no say.
+func (f *Frame) sparse() bool {
+	var energy [2]float32
+	for c := range f.channels {
+		for _, e := range f.channel[c].energy[:f.bandCount()] {
+			energy[c] += e
+		}
+	}
+	for c := range f.channels {
+		total := f.channel[c].total
+		if total*total > few*energy[c] && energy[c] > 1e-4*energy[1-c] {
+			return false
+		}
+	}
+	return f.sequence != eightShort
 }
 
 // switchBlocks chooses the window sequence of f.
@@ -153,8 +173,9 @@ func (a *Analyzer) switchBlocks(f *Frame) {
 		kind = longStart
 	}
 	f.sequence = kind
-	// Short slopes gain from the KBD window's shape, long ones from the sine's.
-	f.kbd = kind == longStart || kind == eightShort
+	// Short slopes and lone tones gain from the KBD window's shape, all else from
+	// the sine's.
+	f.kbd = kind == longStart || kind == eightShort || a.sparse
 	f.layout, f.groups = a.long, oneGroup
 	if kind == eightShort {
 		f.layout, f.groups = a.short, groupings[a.where[0]]
@@ -273,6 +294,9 @@ const (
 	echoLeast  = 0.1 // of the frame's own threshold that always counts
 )
 
+// few is how many equal lines a sparse spectrum has at most.
+const few = 5
+
 // held returns the threshold of band b, held down where the last frame was quiet.
 func (a *Analyzer) held(f *Frame, c, b int) float32 {
 	own := a.masks[c][b]
@@ -348,17 +372,21 @@ func (f *Frame) midSide(b int) bool {
 
 // shape derives from the lines what quantisation needs.
 func (s *spectrum) shape(edges []int16) {
+	s.total = 0
 	for b, from := range edges[:len(edges)-1] {
 		form, peak := float32(0), float32(0)
+		sum := float32(0)
 		for i := int(from); i < int(edges[b+1]); i++ {
 			v := abs32(s.lines[i])
 			root := sqrt32(v)
 			p := sqrt32(v * root)
 			s.sizes[i] = size{v, p}
 			form += root
+			sum += v
 			peak = max(peak, p)
 		}
 		s.form[b], s.peak[b] = form, peak
+		s.total += sum
 	}
 }
 

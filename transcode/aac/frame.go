@@ -36,6 +36,7 @@ type spectrum struct {
 	energy [bandsMost]float32 // Σ lines²
 	form   [bandsMost]float32 // Σ √|lines|
 	peak   [bandsMost]float32 // the largest power
+	total  float32            // Σ |lines|
 	weight [bandsMost]float32 // cost of one unit of noise energy
 }
 

@@ -31,7 +31,7 @@ const (
 	pull      = 4    // log2 of lambda over the whole reservoir
 	drift     = 0.2  // log2 of lambda by which base follows a frame of twice the bits
 	settle    = 0.03 // log2 of lambda by which base follows a reservoir that stays full
-	hurry     = 0.3  // the same in the first frames
+	hurry     = 0.3  // the same in the first frames, and while bits are being lost
 	hurried   = 64   // frames
 	generous  = 8    // log2 of lambda that sound easier than music may gain
 	triesMost = 24
@@ -85,7 +85,7 @@ func (r *rateControl) follow(bits float64) {
 		return
 	}
 	speed := float64(settle)
-	if r.frames++; r.frames < hurried {
+	if r.frames++; r.frames < hurried || r.saved == r.fill {
 		speed = hurry
 	}
 	r.base += float64(drift*min(bits/r.mean-1, 1)) - float64(speed*r.saved/(r.fill+r.ahead))
