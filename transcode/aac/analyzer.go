@@ -3,6 +3,7 @@ package aac
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // FrameSize is how many samples a channel one access unit codes.
@@ -264,7 +265,8 @@ func (a *Analyzer) weigh(f *Frame) {
 		}
 		a.remember(f, c)
 	}
-	f.side = append(f.side[:0], make([]bool, bands)...)
+	f.side = slices.Grow(f.side[:0], bands)[:bands]
+	clear(f.side)
 	f.sides = false
 	if f.channels == 2 {
 		for b := range f.side {
