@@ -30,8 +30,8 @@ type Analyzer struct {
 	taken    int // samples of input that came from the caller
 	closed   bool
 	units    int
-	kinds    [2]blocks // of the next frame, and whether the one after is short
-	where    [2]int    // sub-block of the attack
+	next     blocks // window sequence of the next frame, unless the one after changes it
+	where    int    // sub-block of the next frame's attack
 	detect   [2]transients
 	kbd      bool // window shape of the last frame
 	raw      [2][FrameSize]float64
@@ -54,7 +54,7 @@ func NewAnalyzer(cfg Config) (*Analyzer, error) {
 		bank:     newFilterbank(),
 	}
 	for c := range a.channels {
-		a.input[c] = make([]float64, FrameSize, 8*FrameSize) // the priming's silence
+		a.input[c] = make([]float64, Priming, 8*FrameSize)
 	}
 	return a, nil
 }
@@ -129,7 +129,7 @@ func (a *Analyzer) analyze(f *Frame) {
 	f.channels = a.channels
 	a.switchBlocks(f)
 	for c := range a.channels {
-		a.bank.transform(a.raw[c][:], a.input[c][:2*FrameSize], f.sequence, a.bank.windows[shape(a.kbd)], a.bank.windows[shape(f.kbd)])
+		a.bank.transform(a.raw[c][:], a.input[c][:2*FrameSize], f.sequence, a.bank.shape(a.kbd), a.bank.shape(f.kbd))
 		a.interleave(f, c)
 	}
 	a.kbd = f.kbd
@@ -161,32 +161,25 @@ func (f *Frame) sparse() bool {
 // switchBlocks chooses the window sequence of f.
 func (a *Analyzer) switchBlocks(f *Frame) {
 	if a.units == 0 {
-		a.kinds[0], a.where[0] = a.look(attackFrom)
+		a.next, a.where = a.look(attackFrom)
 	}
-
-	next, at := a.look(FrameSize + attackFrom)
-	kind := a.kinds[0]
+	after, at := a.look(FrameSize + attackFrom)
+	kind, where := a.next, a.where
 	switch {
-	case kind == eightShort:
-	case next == eightShort && kind == longStop:
-		kind, a.where[0] = eightShort, 7 // no window both rises short and falls short but these
-	case next == eightShort:
+	case after != eightShort || kind == eightShort:
+	case kind == longStop:
+		kind, where = eightShort, 7 // no window both rises short and falls short but these
+	default:
 		kind = longStart
 	}
-	f.sequence = kind
+	f.setSequence(kind, a.long, a.short, where)
 	// Short slopes and lone tones gain from the KBD window's shape, all else from
 	// the sine's.
 	f.kbd = kind == longStart || kind == eightShort || a.sparse
-	f.layout, f.groups = a.long, oneGroup
-	if kind == eightShort {
-		f.layout, f.groups = a.short, groupings[a.where[0]]
+	a.next, a.where = after, at
+	if kind == eightShort && after != eightShort {
+		a.next = longStop
 	}
-	a.kinds[0] = next
-	if next != eightShort && kind == eightShort {
-		a.kinds[0] = longStop
-	}
-	a.where[0] = at
-	f.setEdges()
 }
 
 // look searches the input from a sample on for an attack: the block type that
@@ -201,17 +194,14 @@ func (a *Analyzer) look(from int) (blocks, int) {
 	return kind, at
 }
 
-// shape returns the place of a window shape.
-func shape(kbd bool) int {
-	if kbd {
-		return 1
-	}
-	return 0
-}
-
 var oneGroup = []uint8{1}
 
-func (f *Frame) setEdges() {
+// setSequence lays out the bands of a window sequence with its attack at where.
+func (f *Frame) setSequence(kind blocks, long, short *bandTable, where int) {
+	f.sequence, f.layout, f.groups = kind, long, oneGroup
+	if kind == eightShort {
+		f.layout, f.groups = short, groupings[where]
+	}
 	f.edges = append(f.edges[:0], 0)
 	at := int16(0)
 	for _, n := range f.groups {

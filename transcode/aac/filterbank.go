@@ -3,7 +3,7 @@ package aac
 // filterbank windows samples and transforms them (ISO/IEC 14496-3 §4.6.11).
 type filterbank struct {
 	long, short *mdct
-	windows     [2]window // by shape: sine, Kaiser-Bessel-derived
+	sine, kbd   window
 	windowed    [2 * FrameSize]float64
 }
 
@@ -13,15 +13,20 @@ type window struct{ long, short []float64 }
 func newFilterbank() *filterbank {
 	return &filterbank{
 		long: newMDCT(FrameSize), short: newMDCT(subBlock),
-		windows: [2]window{
-			{sineWindow(FrameSize), sineWindow(subBlock)},
-			{kbdWindow(FrameSize, 4), kbdWindow(subBlock, 6)},
-		},
+		sine: window{sineWindow(FrameSize), sineWindow(subBlock)},
+		kbd:  window{kbdWindow(FrameSize, 4), kbdWindow(subBlock, 6)},
 	}
 }
 
-// The flat and the empty part of start and stop windows, and where short windows
-// begin.
+// shape returns the window of a shape.
+func (fb *filterbank) shape(kbd bool) window {
+	if kbd {
+		return fb.kbd
+	}
+	return fb.sine
+}
+
+// shortFrom is where the short slopes of a long block's length begin.
 const shortFrom = (FrameSize - subBlock) / 2
 
 // transform writes the lines of x, 2,048 samples of full scale 1: window by window
