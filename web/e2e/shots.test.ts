@@ -8,7 +8,7 @@ import { startReal } from "./server";
 import { wav } from "./sound";
 
 // Draws the pictures of the documentation from the real thing:
-// MELODYUD_SHOTS=docs/img npm run e2e shots. MELODYUD_ENCODER=fast spares time and shows the same.
+// MELODYUD_SHOTS=docs/img npm run e2e shots.
 
 const target = process.env.MELODYUD_SHOTS ?? "";
 const quarter = 900_000;
