@@ -8,6 +8,8 @@ export interface Drive {
   order: number[];
   /** Play into an audio graph that leads nowhere, not to the sound card. */
   graph?: boolean;
+  /** hls.js as our page makes it: with the buffer controller of window.followCodecs. */
+  ours?: boolean;
 }
 
 export interface Driven {
@@ -15,6 +17,8 @@ export interface Driven {
   levels: number[];
   /** Renditions of the segments in the order they were asked for. */
   asked: string[];
+  /** The segments' numbers. */
+  numbers: number[];
   buffered: [number, number][];
   duration: number;
   /**
@@ -33,12 +37,15 @@ export const drive = async (job: Drive): Promise<Driven> => {
   document.body.append(audio);
   // Without a sound card Firefox plays nothing, but into a graph it does.
   if (job.graph) void new AudioContext().createMediaElementSource(audio);
-  const seen: Driven = { levels: [], asked: [], buffered: [], duration: 0, waits: [], errors: [] };
+  const seen: Driven = { levels: [], asked: [], numbers: [], buffered: [], duration: 0, waits: [], errors: [] };
   const fault = (text: string) => seen.errors.includes(text) || seen.errors.push(text);
-  let started = false;
+  let finish = () => {};
+  const ended = new Promise<void>((done) => (finish = done));
+  audio.addEventListener("ended", () => finish());
+  let [started, ahead] = [false, false];
   audio.addEventListener("playing", () => (started = true));
   audio.addEventListener("waiting", () => {
-    if (!started || audio.ended) return;
+    if (!started || !ahead || audio.ended) return;
     const at = audio.currentTime;
     let ready = 0;
     for (let i = 0; i < audio.buffered.length; i++) if (audio.buffered.start(i) <= at + 0.001 && audio.buffered.end(i) > at) ready = audio.buffered.end(i) - at;
@@ -49,11 +56,13 @@ export const drive = async (job: Drive): Promise<Driven> => {
   const step = () => job.order[++next];
 
   const hls = async () => {
-    // One segment at a time: hls.js mixes codecs up when the level changes while a segment is under way.
+    // One segment at a time, so that each is asked for after the change.
     const [none, all] = [0.01, 600];
-    const h = new g.Hls({ enableWorker: false, maxBufferSize: 0, maxBufferLength: none, maxMaxBufferLength: all, backBufferLength: Infinity });
+    const own = job.ours ? { bufferController: g.followCodecs(g.Hls.DefaultConfig.bufferController) } : {};
+    const h = new g.Hls({ ...own, enableWorker: false, maxBufferSize: 0, maxBufferLength: none, maxMaxBufferLength: all, backBufferLength: Infinity });
     const ready = new Promise<void>((done) => h.on("hlsManifestParsed", () => done()));
-    h.on("hlsError", (_e: unknown, d: any) => fault(`${d.details} ${d.error?.message ?? ""} ${audio.error?.message ?? ""}`));
+    // A stop is judged by `waiting`, which tells want of data from a busy machine.
+    h.on("hlsError", (_e: unknown, d: any) => !["bufferStalledError", "bufferNudgeOnStall"].includes(d.details) && fault(`${d.details} ${d.error?.message ?? ""} ${audio.error?.message ?? ""}`));
     h.on("hlsFragLoading", (_e: unknown, d: any) => d.frag.sn !== "initSegment" && (h.config.maxBufferLength = none));
     h.on("hlsFragBuffered", () => {
       const to = step();
@@ -103,6 +112,8 @@ export const drive = async (job: Drive): Promise<Driven> => {
       const found = all()[to ?? -1];
       if (found) p.setRepresentationForTypeById("audio", found.id, false);
     };
+    // It looks at the clock itself, and where it is before the browser it pauses at the end: `ended` never comes.
+    p.on("playbackEnded", () => finish());
     p.on("streamInitialized", () => {
       seen.levels = p.getRepresentationsByType("audio").map((r: any) => r.bandwidth).sort((a: number, b: number) => a - b);
       go(job.order[0]);
@@ -113,14 +124,18 @@ export const drive = async (job: Drive): Promise<Driven> => {
 
   await { hls, shaka, dash }[job.player]();
   // A few segments ahead before the music starts: how fast a busy machine fetches the second one is not asked here.
+  // hls.js plays meanwhile, as in a pause it asks for nearly each segment again after a change of its rendition.
   const ready = () => audio.buffered.length > 0 && audio.buffered.end(0) > 6;
+  if (job.player === "hls") void audio.play();
   for (let i = 0; i < 150 && !ready(); i++) await new Promise((done) => setTimeout(done, 100));
-  const ended = new Promise<void>((done) => audio.addEventListener("ended", () => done(), { once: true }));
   const late = new Promise<void>((done) => setTimeout(() => done(void fault(`not at its end in time, but at ${audio.currentTime}`)), 60_000));
+  ahead = true;
   await audio.play();
   await Promise.race([ended, late]);
   seen.duration = audio.duration;
   for (let i = 0; i < audio.buffered.length; i++) seen.buffered.push([audio.buffered.start(i), audio.buffered.end(i)]);
-  seen.asked = performance.getEntriesByType("resource").flatMap((e) => /([^/]+)\/s\/\d+\.m4s/.exec(e.name)?.[1] ?? []);
+  const segments = performance.getEntriesByType("resource").flatMap((e) => [/([^/]+)\/s\/(\d+)\.m4s/.exec(e.name) ?? []].filter((m) => m.length > 0));
+  seen.asked = segments.map((m) => m[1] ?? "");
+  seen.numbers = segments.map((m) => Number(m[2]));
   return seen;
 };

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, test, type ExpectStatic } from "vitest";
 import { launch } from "./browser";
+import { followCodecs } from "../src/player/codecs";
 import { drive, type Drive, type Driven } from "./drive";
 import { firefox, scripts, startLab, withFirefox, type Lab } from "./lab";
 import { startReal, upload, type Real } from "./server";
@@ -16,6 +17,7 @@ const ladder = ["aac-64", "aac-96", "aac-160", "flac"]; // in order of bandwidth
 const aac = ladder.slice(0, 3);
 const seconds = 18.5; // segments of 1, 1, 2, 4, 4, 4 and 2.5 s: as many as tours of three are long
 const lossless = [0, 3, 1, 3, 2, 3, 0]; // from every AAC rendition to FLAC and from FLAC to every one
+const ours = `window.followCodecs = ${followCodecs.toString()};`; // of our page, for hls.js.
 let browser: Browser;
 let server: Real;
 let lab: Lab;
@@ -51,7 +53,7 @@ function tour(n: number): number[] {
 async function inChromium(job: Drive): Promise<Driven> {
   const page = await browser.newPage();
   try {
-    const { url, result } = lab.page([scripts[job.player]], drive, job);
+    const { url, result } = lab.page([scripts[job.player]], drive, job, ours);
     await page.goto(url);
     return await result;
   } finally {
@@ -69,10 +71,19 @@ function holds(seen: Driven, expect: ExpectStatic, tolerance = 0.001): void {
   expect(Math.abs(to - track.duration)).toBeLessThan(tolerance);
 }
 
+/** follows: each segment was asked for once, in the rendition of its turn. */
+function follows(seen: Driven, order: number[], expect: ExpectStatic): void {
+  expect(seen.numbers).toEqual(order.map((_, i) => i));
+  expect(seen.asked).toEqual(order.map((i) => ladder[i]));
+}
+
 /** pairs are the changes from one rendition to another, without doubles. */
 const pairs = (asked: string[]) => [...new Set(asked.slice(1).map((to, i) => `${asked[i]}>${to}`).filter((p) => p.split(">")[0] !== p.split(">")[1]))].sort();
 
 const crossings = (names: string[]) => names.flatMap((a) => names.filter((b) => b !== a).map((b) => `${a}>${b}`)).sort();
+
+/** both are the changes from each AAC rendition to FLAC and back. */
+const both = aac.flatMap((a) => [`${a}>flac`, `flac>${a}`]).sort();
 
 // All play at the same time: a test lasts as long as its music.
 describe.concurrent("all at once", () => {
@@ -80,6 +91,11 @@ describe.concurrent("all at once", () => {
     const seen = await inChromium({ player: "hls", url: track.hls, order: tour(3) });
     holds(seen, expect);
     expect(pairs(seen.asked)).toEqual(crossings(aac));
+  });
+  test("hls.js as our page makes it changes between AAC and FLAC", async ({ expect }) => {
+    const seen = await inChromium({ player: "hls", url: track.hifi, order: lossless, ours: true });
+    holds(seen, expect);
+    expect(pairs(seen.asked)).toEqual(both);
   });
   test("hls.js plays FLAC", async ({ expect }) => {
     const seen = await inChromium({ player: "hls", url: track.hifi, order: Array<number>(8).fill(3) });
@@ -102,12 +118,24 @@ describe.concurrent("all at once", () => {
   test("dash.js changes between renditions of AAC", async ({ expect }) => {
     const seen = await inChromium({ player: "dash", url: track.dash, order: tour(3) });
     holds(seen, expect);
-    expect(new Set(seen.asked)).toEqual(new Set(aac));
+    follows(seen, tour(3), expect);
+  });
+  test("dash.js changes between AAC and FLAC", async ({ expect }) => {
+    const seen = await inChromium({ player: "dash", url: track.dash, order: lossless });
+    holds(seen, expect);
+    expect(seen.levels).toHaveLength(4);
+    follows(seen, lossless, expect);
   });
   test.skipIf(!firefox)("in Firefox, hls.js changes between all renditions of AAC", async ({ expect }) => {
     const { url, result } = lab.page([scripts.hls], drive, { player: "hls", url: track.hls, order: tour(3), graph: true });
     const seen = await withFirefox(url, () => result);
     holds(seen, expect);
     expect(pairs(seen.asked)).toEqual(crossings(aac));
+  });
+  test.skipIf(!firefox)("in Firefox, hls.js as our page makes it changes between AAC and FLAC", async ({ expect }) => {
+    const { url, result } = lab.page([scripts.hls], drive, { player: "hls", url: track.hifi, order: lossless, graph: true, ours: true }, ours);
+    const seen = await withFirefox(url, () => result);
+    holds(seen, expect);
+    expect(pairs(seen.asked)).toEqual(both);
   });
 });

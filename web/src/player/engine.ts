@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals";
 import type Hls from "hls.js";
 import type { ErrorData, HlsConfig, Level } from "hls.js";
+import { followCodecs } from "./codecs";
 import { findFlac, type FlacFormat } from "./flac";
 import { cutAtJoins } from "./joins";
 import { describe, familyOf, type Quality } from "./quality";
@@ -157,7 +158,7 @@ export class Engine {
   }
 
   #attach(HlsClass: typeof Hls, what: Load): void {
-    const hls = new HlsClass(configFor(what));
+    const hls = new HlsClass({ ...configFor(what), bufferController: followCodecs(HlsClass.DefaultConfig.bufferController) });
     this.hls = hls;
     const { Events } = HlsClass;
     hls.on(Events.MANIFEST_PARSED, (_e, data) => {
