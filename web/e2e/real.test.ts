@@ -107,13 +107,32 @@ test("each quality can be chosen and is heard", async () => {
   await reached(page, time + 1);
 });
 
-test("hi-fi plays lossless and goes back, where the music was", async () => {
+test("hi-fi plays lossless, changes to AAC and back at will, and ends where the music was", async () => {
   await page.getByRole("slider", { name: "Position" }).press("Home");
   await page.getByRole("switch", { name: "Hi-fi" }).click();
   await page.locator("[data-quality='FLAC 16 bit / 44.1 kHz']").waitFor();
   await reached(page, 5.2);
+  expect((await playing(page)).ranges.length).toBe(1);
+  // The menu of hi-fi holds AAC too: from one family to the other, back, and over again.
+  await page.evaluate(() => {
+    const a = window.melodyud?.audio;
+    const starved: number[] = [];
+    Object.assign(window, { starved });
+    a?.addEventListener("waiting", () => {
+      const [b, at] = [a.buffered, a.currentTime];
+      const ready = Array.from({ length: b.length }, (_, i) => (b.start(i) <= at + 0.001 ? b.end(i) - at : 0));
+      if (Math.max(0, ...ready) < 0.25) starved.push(at);
+    });
+  });
+  for (const label of ["AAC 96 kbit/s", "FLAC 16 bit / 44.1 kHz", "AAC 64 kbit/s"]) {
+    await page.locator(".quality-button").click();
+    await page.getByRole("option", { name: label }).click();
+    await page.locator(`[data-quality='${label}']`).waitFor();
+  }
   const lossless = await playing(page);
-  expect(lossless.ranges.length).toBe(1);
+  await reached(page, lossless.time + 1);
+  expect((await playing(page)).ranges.length).toBe(1);
+  expect(await page.evaluate(() => (window as unknown as { starved: number[] }).starved)).toEqual([]);
   await page.getByRole("switch", { name: "Hi-fi" }).click();
   await page.locator("[data-quality^=AAC]").waitFor();
   await reached(page, lossless.time + 1);
