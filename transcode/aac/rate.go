@@ -70,7 +70,9 @@ func (r *rateControl) done(n int) bool {
 		r.set(r.now + 0.5 + float64(r.tries)/4)
 		return false
 	case r.frames == 0 && bits > trivial && bits < r.mean*2/3 && r.now > r.least:
-		r.set(r.now - 1) // sound easier than usual, from the first frame on
+		// Sound easier than usual, from the first frame on.
+		r.base, r.plan = r.base-1, r.plan-1
+		r.set(r.plan)
 		return false
 	}
 	r.follow(bits)
