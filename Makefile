@@ -58,7 +58,7 @@ integration: .cache/minio ## the same again, on real Redis, PostgreSQL and MinIO
 	mkdir -p .cache && GOBIN=$(CURDIR)/.cache go install $(MINIO)
 
 FUZZTIME ?= 10s
-fuzz: ## every fuzz target for FUZZTIME (10s)
+fuzz: ## every fuzz target for FUZZTIME (10s, or 5000x for a number of inputs)
 	@set -e; for p in $(PACKAGES); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$p; done; done
 

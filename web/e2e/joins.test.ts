@@ -108,13 +108,15 @@ function compare(sound: Float32Array): Compared {
   };
 }
 
+// Where the processors are busy the browser's sound runs dry and the recording has
+// holes, so there are three tries; a fault of ours is in all of them.
 test.each([
   // FLAC is the sine itself, but for the 16 bits of its samples and the browser's own rounding.
   { family: "FLAC", hifi: true, noise: 1e-4 },
   // AAC codes each track's edge as if its sound went on: 0.008 of full scale was measured there and
   // 0.004 inside, where a missing priming gives 0.6 to 1 and a slip of samples shows in late.
   { family: "AAC", hifi: false, noise: 0.016 },
-])("an album of five tracks plays as one sound in $family (GAP-1..7)", { timeout: 120_000 }, async ({ family, hifi, noise }) => {
+])("an album of five tracks plays as one sound in $family (GAP-1..7)", { timeout: 120_000, retry: 2 }, async ({ family, hifi, noise }) => {
   const { page, context, complaints } = await visit(browser, server.signIn, { bypassCSP: true });
   await page.getByRole("link", { name: "Listen" }).click();
   if (hifi) await page.getByRole("switch", { name: "Hi-fi" }).click();
