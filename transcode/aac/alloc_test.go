@@ -16,7 +16,7 @@ func TestCodingAllocatesNothingOnceItRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, at := band(48000, 3), 0
+	x, at := sound(cfg, 3*cfg.SampleRate, music), 0
 	var f aac.Frame
 	var unit []byte
 	next := func() {

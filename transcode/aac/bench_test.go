@@ -2,34 +2,17 @@ package aac_test
 
 import (
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/melodyud/melodyud/transcode/aac"
 )
 
-// band is stereo material that keeps every part of the encoder busy.
-func band(rate, seconds int) [][]float32 {
-	r := rand.New(rand.NewPCG(1, 1))
-	x := [][]float32{make([]float32, rate*seconds), make([]float32, rate*seconds)}
-	low := 0.0
-	for i := range x[0] {
-		at := float64(i) / float64(rate)
-		low += 0.2 * (r.Float64() - 0.5 - low)
-		v := 0.3*low + 0.05*(r.Float64()-0.5)*math.Exp(-6*math.Mod(at, 0.4))
-		for h := 1.0; h < 12; h++ {
-			v += 0.1 / h * math.Sin(2*math.Pi*h*(110+20*math.Floor(math.Mod(at*2, 8)))*at)
-		}
-		x[0][i], x[1][i] = float32(v), float32(v*0.8+0.1*low)
-	}
-	return x
-}
+var benched = aac.Config{SampleRate: 44100, Channels: 2}
 
 func BenchmarkAnalyzer(b *testing.B) {
-	x := band(44100, 10)
+	x := sound(benched, 10*benched.SampleRate, music)
 	for b.Loop() {
-		a, err := aac.NewAnalyzer(aac.Config{SampleRate: 44100, Channels: 2})
+		a, err := aac.NewAnalyzer(benched)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -43,13 +26,12 @@ func BenchmarkAnalyzer(b *testing.B) {
 }
 
 func BenchmarkCoder(b *testing.B) {
-	cfg := aac.Config{SampleRate: 44100, Channels: 2}
 	var analysed []aac.Frame
-	a, err := aac.NewAnalyzer(cfg)
+	a, err := aac.NewAnalyzer(benched)
 	if err != nil {
 		b.Fatal(err)
 	}
-	a.Write(band(44100, 10))
+	a.Write(sound(benched, 10*benched.SampleRate, music))
 	a.Close()
 	for f := (aac.Frame{}); a.Next(&f); f = (aac.Frame{}) {
 		analysed = append(analysed, f)
@@ -58,7 +40,7 @@ func BenchmarkCoder(b *testing.B) {
 		b.Run(fmt.Sprint(rate), func(b *testing.B) {
 			var unit []byte
 			for b.Loop() {
-				c, err := aac.NewCoder(cfg, rate)
+				c, err := aac.NewCoder(benched, rate)
 				if err != nil {
 					b.Fatal(err)
 				}

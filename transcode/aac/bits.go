@@ -7,11 +7,9 @@ type bitWriter struct {
 	out  []byte
 	hold uint64
 	held uint
-	sum  int
 }
 
 func (w *bitWriter) put(v uint32, n uint) {
-	w.sum += int(n)
 	w.hold = w.hold<<n | uint64(v)
 	if w.held += n; w.held >= 32 {
 		w.held -= 32

@@ -23,12 +23,15 @@ func NewCoder(cfg Config, bitrate int) (*Coder, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	least, most := cfg.SampleRate/8*cfg.Channels, 6*cfg.SampleRate*cfg.Channels
+	least, most := cfg.SampleRate/8*cfg.Channels, cfg.MaxBitrate()
 	if bitrate < least || bitrate > most {
 		return nil, fmt.Errorf("aac: %d bit/s: want %d to %d for %d channels at %d Hz", bitrate, least, most, cfg.Channels, cfg.SampleRate)
 	}
 	return &Coder{rate: newRateControl(cfg, bitrate)}, nil
 }
+
+// MaxBitrate returns the most bits per second that the format lets cfg's sound have.
+func (cfg Config) MaxBitrate() int { return channelMost * cfg.Channels * cfg.SampleRate / FrameSize }
 
 // Code appends the access unit of f to dst.
 func (c *Coder) Code(dst []byte, f *Frame) []byte {
@@ -92,26 +95,12 @@ func (c *Coder) sections(f *Frame, x *coded, top int) {
 	}
 }
 
-// level gives bands that are coded though they are zero the scale factor before
-// theirs, and sets the global gain.
+// level sets the global gain, and gives bands that are coded though they are zero
+// the scale factor before theirs.
 func (x *coded) level(f *Frame, top int) {
 	n := f.layout.bands()
-	x.gain = sfOffset
-	last := int16(noScale)
-	for g := range f.groups {
-		for b := g*n + top - 1; b >= g*n; b-- {
-			if x.books[b] != zeroBook && x.scales[b] != noScale {
-				last = x.scales[b]
-			}
-		}
-		if last != noScale {
-			break
-		}
-	}
-	if last != noScale {
-		x.gain = last
-	}
-	last = x.gain
+	x.gain = x.first(f, top)
+	last := x.gain
 	for g := range f.groups {
 		for b := g * n; b < g*n+top; b++ {
 			if x.books[b] == zeroBook {
@@ -123,4 +112,17 @@ func (x *coded) level(f *Frame, top int) {
 			last = x.scales[b]
 		}
 	}
+}
+
+// first returns the first scale factor that is coded.
+func (x *coded) first(f *Frame, top int) int16 {
+	n := f.layout.bands()
+	for g := range f.groups {
+		for _, sf := range x.scales[g*n : g*n+top] {
+			if sf != noScale {
+				return sf
+			}
+		}
+	}
+	return sfOffset
 }

@@ -31,8 +31,8 @@ func TestBitsCountedAreBitsWritten(t *testing.T) {
 				}
 				var w bitWriter
 				w.values(&spectralBooks[n], q)
-				if w.sum != int(l[0][n]) {
-					t.Fatalf("book %d, values %v: counted %d bits, wrote %d", n, q, l[0][n], w.sum)
+				if w.bits() != int(l[0][n]) {
+					t.Fatalf("book %d, values %v: counted %d bits, wrote %d", n, q, l[0][n], w.bits())
 				}
 			}
 		}
@@ -57,6 +57,9 @@ func TestCodeWordsAreThoseOfTheirBook(t *testing.T) { // ISO/IEC 14496-3 §4.6.3
 	}
 }
 
+// bits returns how many have been written.
+func (w *bitWriter) bits() int { return 8*len(w.out) + int(w.held) }
+
 // word returns the first bits of b.
 func word(b []byte, bits uint) uint32 {
 	v := uint64(0)
@@ -74,8 +77,8 @@ func TestEscapesHoldTheirValue(t *testing.T) { // ISO/IEC 14496-3 §4.6.3.3
 	for v := escape; v <= largestQ; v++ {
 		var w bitWriter
 		w.escape(v)
-		if w.sum != escapeBits(int16(v)) {
-			t.Fatalf("%d: %d bits, counted %d", v, w.sum, escapeBits(int16(v)))
+		if w.bits() != escapeBits(int16(v)) {
+			t.Fatalf("%d: %d bits, counted %d", v, w.bits(), escapeBits(int16(v)))
 		}
 		w.align()
 		ones, at := 0, uint(0)

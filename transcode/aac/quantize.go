@@ -9,7 +9,6 @@ type quantTables struct {
 	cube  [8192]float32   // q^(4/3)
 	quads [256]uint64     // lengths of books 1 to 4 by four values below 4
 	pairs [4][1024]uint64 // lengths of books by two values below 32; see lanes
-	sf    [2*sfReach + 1]float32
 }
 
 // A length is kept in quarter bits, four books to a word.
@@ -42,9 +41,6 @@ func newQuantTables() *quantTables {
 		for i := range t.pairs[class] {
 			t.pairs[class][i] = pack(lanes[class], []int16{int16(i >> 5), int16(i & 31)})
 		}
-	}
-	for d := range t.sf {
-		t.sf[d] = float32(scaleFactorBook.lengths[d])
 	}
 	return t
 }

@@ -36,8 +36,8 @@ const noScale = -1 // nothing was coded yet
 // run sets the scale factor of every band of s, or noScale where it is left out.
 // A bit is worth lambda of noise to mask.
 func (p *search) run(s *spectrum, edges []int16, bands int, lambda float32, scales []int16) {
-	for d, bits := range &tables.sf {
-		p.prices[d] = lambda * bits
+	for d, bits := range scaleFactorBook.lengths {
+		p.prices[d] = lambda * float32(bits)
 	}
 	last := []step{{sf: noScale}}
 	for b := range bands {

@@ -25,20 +25,20 @@ type coded struct {
 	gain   int16 // global gain: the first scale factor
 }
 
-// write appends the access unit of f.
+// unit appends the access unit of f.
 func (w *bitWriter) unit(f *Frame, channels []*coded, top int) {
 	if len(channels) == 1 {
 		w.put(elementSingle, 3)
 		w.put(0, 4)
-		w.channel(f, 0, channels[0], top, false)
+		w.channel(f, channels[0], top, false)
 	} else {
 		w.put(elementPair, 3)
 		w.put(0, 4)
 		w.put(1, 1) // common window
 		w.info(f, top)
 		w.midSide(f, top)
-		w.channel(f, 0, channels[0], top, true)
-		w.channel(f, 1, channels[1], top, true)
+		w.channel(f, channels[0], top, true)
+		w.channel(f, channels[1], top, true)
 	}
 	w.put(elementEnd, 3)
 	w.align()
@@ -92,7 +92,7 @@ func (w *bitWriter) midSide(f *Frame, top int) {
 }
 
 // channel writes individual_channel_stream.
-func (w *bitWriter) channel(f *Frame, c int, x *coded, top int, common bool) {
+func (w *bitWriter) channel(f *Frame, x *coded, top int, common bool) {
 	w.put(uint32(x.gain), 8)
 	if !common {
 		w.info(f, top)

@@ -62,14 +62,11 @@ type AAC struct {
 	out    []byte
 }
 
-// maxBits is the most that the format lets a channel have of one access unit.
-const maxBits = 6144
-
 // NewAAC returns the AAC of s, which needs SampleRate, Channels and Bitrate, to
 // sink. A Bitrate that the format cannot hold becomes the highest it can.
 func NewAAC(s media.Stream, sink media.Sink) (*AAC, error) {
 	cfg := aac.Config{SampleRate: s.SampleRate, Channels: s.Channels}
-	coder, err := aac.NewCoder(cfg, min(s.Bitrate, maxBits*s.Channels*s.SampleRate/aac.FrameSize))
+	coder, err := aac.NewCoder(cfg, min(s.Bitrate, cfg.MaxBitrate()))
 	if err != nil {
 		return nil, fmt.Errorf("open aac encoder: %w", err)
 	}
