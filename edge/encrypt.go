@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/ticket"
@@ -60,9 +59,8 @@ func (e *Edge) key(w http.ResponseWriter, r *http.Request, p play) error { retur
 // send hands out the key of one run. It is as secret as the ticket: nobody keeps it
 // (EDGE-13, HLS-94).
 func (c *cbc) send(w http.ResponseWriter, r *http.Request) error {
-	number, ok := strings.CutSuffix(r.PathValue("key"), ".key")
-	run, err := strconv.Atoi(number)
-	if !ok || err != nil || run < 0 || run > c.last || number != strconv.Itoa(run) {
+	run, ok := numbered(r.PathValue("key"), ".key", c.last+1)
+	if !ok {
 		return errGone
 	}
 	key, ok := c.keys.SegmentKey(c.stream, run)
@@ -106,10 +104,9 @@ func (c *cbc) segment(rendition string, i int) (shape, error) {
 		return shape{}, fmt.Errorf("key of run %d: %w", run, err)
 	}
 	return shape{
-		tag:  fmt.Sprintf("-%x", iv[:8]),
-		size: padded,
+		tag: fmt.Sprintf("-%x", iv[:8]),
 		apply: func(body io.ReadSeeker, length int64) (io.ReadSeeker, error) {
-			return &cbcReader{clear: body, size: length, block: block, iv: iv}, nil
+			return newCBC(body, length, block, iv), nil
 		},
 	}, nil
 }
@@ -120,42 +117,56 @@ func padded(n int64) int64 { return n + aes.BlockSize - n%aes.BlockSize }
 
 const cbcChunk = 32 << 10 // bytes; a multiple of the block size
 
-// cbcReader is the CBC form with PKCS7 padding of size bytes. Each block depends on
-// all before it, so seeking back begins anew.
-type cbcReader struct {
+// newCBC returns the CBC form with PKCS7 padding of the size bytes of clear, for one
+// caller at a time. Each block depends on all before it, so reading back begins
+// anew.
+func newCBC(clear io.ReadSeeker, size int64, block cipher.Block, iv []byte) *io.SectionReader {
+	return io.NewSectionReader(&cbcForm{clear: clear, size: size, block: block, iv: iv}, 0, padded(size))
+}
+
+type cbcForm struct {
 	clear io.ReadSeeker
 	size  int64 // of clear
 	block cipher.Block
 	iv    []byte
 
 	mode cipher.BlockMode // nil: begin anew
-	at   int64            // next byte to read
 	made int64            // bytes made since the beginning
 	room []byte
 	out  []byte // the last of them, within room
 }
 
-// Read implements io.Reader.
-func (c *cbcReader) Read(p []byte) (int, error) {
-	if c.at >= padded(c.size) {
-		return 0, io.EOF
-	}
-	if c.mode == nil || c.at < c.made-int64(len(c.out)) {
-		if err := c.begin(); err != nil {
-			return 0, err
+// ReadAt implements io.ReaderAt.
+func (c *cbcForm) ReadAt(p []byte, off int64) (n int, err error) {
+	for n < len(p) && off < padded(c.size) {
+		if err := c.reach(off); err != nil {
+			return n, err
 		}
+		took := copy(p[n:], c.out[int64(len(c.out))-(c.made-off):])
+		n, off = n+took, off+int64(took)
 	}
-	for c.at >= c.made {
-		if err := c.next(); err != nil {
-			return 0, err
-		}
+	if n < len(p) {
+		return n, io.EOF
 	}
-	n := copy(p, c.out[int64(len(c.out))-(c.made-c.at):])
-	c.at += int64(n)
 	return n, nil
 }
 
-func (c *cbcReader) begin() error {
+// reach makes the chunk at hand the one that holds byte off.
+func (c *cbcForm) reach(off int64) error {
+	if c.mode == nil || off < c.made-int64(len(c.out)) {
+		if err := c.begin(); err != nil {
+			return err
+		}
+	}
+	for off >= c.made {
+		if err := c.next(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *cbcForm) begin() error {
 	if _, err := c.clear.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
@@ -167,7 +178,7 @@ func (c *cbcReader) begin() error {
 }
 
 // next makes the next chunk.
-func (c *cbcReader) next() error {
+func (c *cbcForm) next() error {
 	take := min(int64(len(c.room)), c.size-c.made)
 	if _, err := io.ReadFull(c.clear, c.room[:take]); err != nil {
 		c.mode = nil
@@ -184,19 +195,4 @@ func (c *cbcReader) next() error {
 	c.mode.CryptBlocks(c.out, c.out)
 	c.made += end
 	return nil
-}
-
-// Seek implements io.Seeker.
-func (c *cbcReader) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
-		offset += c.at
-	case io.SeekEnd:
-		offset += padded(c.size)
-	}
-	if offset < 0 {
-		return 0, fmt.Errorf("%w: seek before the start", melodyud.ErrInvalid)
-	}
-	c.at = offset
-	return offset, nil
 }

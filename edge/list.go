@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -232,7 +231,7 @@ func (e *Edge) listSegment(w http.ResponseWriter, r *http.Request, l list) error
 			return err
 		}
 	}
-	body, err := as.apply(&joint{head: moved, tail: tail, length: length - rest}, int64(len(moved))+length-rest)
+	body, err := as.apply(joined(moved, tail, length-rest), int64(len(moved))+length-rest)
 	if err != nil {
 		return err
 	}
@@ -255,54 +254,31 @@ func (e *Edge) encryptedList(serve listHandler) listHandler {
 // whose bytes differ.
 func (l list) ivName(rendition string) string { return rendition + "." + string(l.form) }
 
-// media answers with bytes that never change under their name, honouring
-// conditionals and a single range (EDGE-4, EDGE-6).
-func media(w http.ResponseWriter, r *http.Request, tag string, body io.ReadSeeker) error {
-	h := w.Header()
-	h.Set("Content-Type", "audio/mp4")
-	h.Set("Cache-Control", forever)
-	h.Set("ETag", tag)
-	size, err := body.Seek(0, io.SeekEnd)
-	if err != nil {
-		return err
-	}
-	keepOneRange(r, size)
-	http.ServeContent(w, r, "", time.Time{}, body)
-	return nil
+// joined is head and then the length bytes of tail. It reads for one caller at a
+// time.
+func joined(head []byte, tail *cache.Reader, length int64) *io.SectionReader {
+	return io.NewSectionReader(&joint{head, tail}, 0, int64(len(head))+length)
 }
 
-// joint reads head and then tail.
 type joint struct {
-	head   []byte
-	tail   *cache.Reader
-	length int64 // of tail
-	at     int64
+	head []byte
+	tail *cache.Reader
 }
 
-func (j *joint) Read(p []byte) (int, error) {
-	if j.at < int64(len(j.head)) {
-		n := copy(p, j.head[j.at:])
-		j.at += int64(n)
+// ReadAt implements io.ReaderAt.
+func (j *joint) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < int64(len(j.head)) {
+		n = copy(p, j.head[off:])
+	}
+	if n == len(p) {
 		return n, nil
 	}
-	if _, err := j.tail.Seek(j.at-int64(len(j.head)), io.SeekStart); err != nil {
-		return 0, err
+	if _, err := j.tail.Seek(off+int64(n)-int64(len(j.head)), io.SeekStart); err != nil {
+		return n, err
 	}
-	n, err := j.tail.Read(p)
-	j.at += int64(n)
-	return n, err
-}
-
-func (j *joint) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
-		offset += j.at
-	case io.SeekEnd:
-		offset += int64(len(j.head)) + j.length
+	rest, err := io.ReadFull(j.tail, p[n:])
+	if err == io.ErrUnexpectedEOF {
+		err = io.EOF
 	}
-	if offset < 0 {
-		return 0, fmt.Errorf("seek to %d", offset)
-	}
-	j.at = offset
-	return offset, nil
+	return n + rest, err
 }

@@ -68,10 +68,9 @@ var errOffline = melodyud.Refuse(melodyud.ErrForbidden, "offline.premium-only",
 func offlineShape(key []byte, secret, device string) shape {
 	sum := sha256.Sum256([]byte(secret + "\n" + device))
 	return shape{
-		tag:  fmt.Sprintf("-%x", sum[:8]),
-		size: offline.Size,
+		tag: fmt.Sprintf("-%x", sum[:8]),
 		apply: func(body io.ReadSeeker, length int64) (io.ReadSeeker, error) {
-			return offline.NewSealer(body, length, key)
+			return offline.Seal(body, length, key)
 		},
 	}
 }

@@ -30,12 +30,11 @@ func (e *Edge) segment(w http.ResponseWriter, r *http.Request, p play) error {
 	if err != nil {
 		return err
 	}
-	number, ok := strings.CutSuffix(r.PathValue("segment"), ".m4s")
-	i, err := strconv.Atoi(number)
-	starts := p.offsets[found.Name]
-	if !ok || err != nil || i < p.first || i >= p.first+len(p.manifest.Segments) || number != strconv.Itoa(i) {
+	i, ok := numbered(r.PathValue("segment"), ".m4s", p.first+len(p.manifest.Segments))
+	if !ok || i < p.first {
 		return errGone
 	}
+	starts := p.offsets[found.Name]
 	as := clear
 	if p.cipher != nil {
 		if as, err = p.cipher.segment(found.Name, i); err != nil {
@@ -51,18 +50,15 @@ type part struct{ offset, length int64 }
 // shape is how a part is sent.
 type shape struct {
 	tag   string                                            // tells its bytes from other shapes' in the ETag
-	size  func(length int64) int64                          // of a part of length bytes
 	apply func(io.ReadSeeker, int64) (io.ReadSeeker, error) // to a part of so many bytes
 }
 
 // clear sends bytes as they are stored.
 var clear = shape{
-	size:  func(length int64) int64 { return length },
 	apply: func(body io.ReadSeeker, _ int64) (io.ReadSeeker, error) { return body, nil },
 }
 
-// stretch answers with a part of a track file, honouring conditionals and a
-// single range (EDGE-4, EDGE-6).
+// stretch answers with a part of a track file.
 func (e *Edge) stretch(w http.ResponseWriter, r *http.Request, p play, found *melodyud.Rendition, part part, as shape) error {
 	began := e.config.Now()
 	key := "media/" + p.manifest.RenderHash + "/" + found.File
@@ -78,18 +74,29 @@ func (e *Edge) stretch(w http.ResponseWriter, r *http.Request, p play, found *me
 		return err
 	}
 	h := w.Header()
+	h.Set("Cache-Status", cacheStatus(hit))
+	h.Set("Server-Timing", fmt.Sprintf("edge;dur=%.1f", float64(e.config.Now().Sub(began).Microseconds())/1000))
+	if sent == io.ReadSeeker(body) {
+		w = direct{w, body}
+	}
+	return media(w, r, fmt.Sprintf(`"%.20s-%x-%x%s"`, found.SHA256, part.offset, part.length, as.tag), sent)
+}
+
+// media answers with bytes that never change under their name, audio unless the
+// headers say otherwise, honouring conditionals and a single range (EDGE-4, EDGE-6).
+func media(w http.ResponseWriter, r *http.Request, tag string, body io.ReadSeeker) error {
+	h := w.Header()
 	if h.Get("Content-Type") == "" {
 		h.Set("Content-Type", "audio/mp4")
 		h.Set("Cache-Control", forever)
 	}
-	h.Set("ETag", fmt.Sprintf(`"%.20s-%x-%x%s"`, found.SHA256, part.offset, part.length, as.tag))
-	h.Set("Cache-Status", cacheStatus(hit))
-	h.Set("Server-Timing", fmt.Sprintf("edge;dur=%.1f", float64(e.config.Now().Sub(began).Microseconds())/1000))
-	keepOneRange(r, as.size(part.length))
-	if sent == io.ReadSeeker(body) {
-		w = direct{w, body}
+	h.Set("ETag", tag)
+	size, err := body.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
 	}
-	http.ServeContent(w, r, "", time.Time{}, sent)
+	keepOneRange(r, size)
+	http.ServeContent(w, r, "", time.Time{}, body)
 	return nil
 }
 

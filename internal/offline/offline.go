@@ -79,22 +79,21 @@ var (
 		"This file is damaged, incomplete or was made for another device. Fetch it again.")
 )
 
-// Sealer is the encrypted form of a file, made as it is read. It implements
-// io.ReadSeeker and holds one chunk.
-type Sealer struct {
+// sealer encrypts a file where it is read, and keeps the last chunk.
+type sealer struct {
 	clear io.ReadSeeker
 	size  int64 // of the clear file
 	head  []byte
 	gcm   cipher.AEAD
-	at    int64
-	chunk int64 // in sealed; -1: none
+	chunk int64 // in out; -1: none
 	plain []byte
 	out   []byte
 }
 
-// NewSealer returns the encrypted form of the size bytes that clear holds from its
-// position 0. The key must be of this content alone.
-func NewSealer(clear io.ReadSeeker, size int64, key []byte) (*Sealer, error) {
+// Seal returns the encrypted form of the size bytes that clear holds from its
+// position 0, made as it is read, for one caller at a time. The key must be of this
+// content alone.
+func Seal(clear io.ReadSeeker, size int64, key []byte) (*io.SectionReader, error) {
 	gcm, err := newGCM(key)
 	if err != nil {
 		return nil, err
@@ -102,30 +101,32 @@ func NewSealer(clear io.ReadSeeker, size int64, key []byte) (*Sealer, error) {
 	if size <= 0 || size > largest {
 		return nil, fmt.Errorf("%w: offline file of %d bytes", melodyud.ErrInvalid, size)
 	}
-	return &Sealer{clear: clear, size: size, head: header(size), gcm: gcm, chunk: -1}, nil
+	s := &sealer{clear: clear, size: size, head: header(size), gcm: gcm, chunk: -1}
+	return io.NewSectionReader(s, 0, Size(size)), nil
 }
 
-// Read implements io.Reader.
-func (s *Sealer) Read(p []byte) (int, error) {
-	if s.at < headerSize {
-		n := copy(p, s.head[s.at:])
-		s.at += int64(n)
-		return n, nil
+// ReadAt implements io.ReaderAt.
+func (s *sealer) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < headerSize {
+		n = copy(p, s.head[off:])
+		off += int64(n)
 	}
-	if s.at >= Size(s.size) {
-		return 0, io.EOF
+	for n < len(p) && off < Size(s.size) {
+		i := (off - headerSize) / sealedSize
+		if err := s.seal(i); err != nil {
+			return n, err
+		}
+		took := copy(p[n:], s.out[off-headerSize-i*sealedSize:])
+		n, off = n+took, off+int64(took)
 	}
-	i := (s.at - headerSize) / sealedSize
-	if err := s.seal(i); err != nil {
-		return 0, err
+	if n < len(p) {
+		return n, io.EOF
 	}
-	n := copy(p, s.out[s.at-headerSize-i*sealedSize:])
-	s.at += int64(n)
 	return n, nil
 }
 
 // seal makes chunk i the one at hand.
-func (s *Sealer) seal(i int64) error {
+func (s *sealer) seal(i int64) error {
 	if s.chunk == i {
 		return nil
 	}
@@ -143,21 +144,6 @@ func (s *Sealer) seal(i int64) error {
 	s.out = s.gcm.Seal(s.out[:0], nonce(i), plain, s.head)
 	s.chunk = i
 	return nil
-}
-
-// Seek implements io.Seeker.
-func (s *Sealer) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
-		offset += s.at
-	case io.SeekEnd:
-		offset += Size(s.size)
-	}
-	if offset < 0 {
-		return 0, fmt.Errorf("%w: seek before the start", melodyud.ErrInvalid)
-	}
-	s.at = offset
-	return offset, nil
 }
 
 // opener decrypts a file where it is asked to, and keeps the last chunk.

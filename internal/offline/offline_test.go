@@ -28,7 +28,7 @@ func sound(n int) []byte {
 
 func seal(t rapid.TB, clear, key []byte) []byte {
 	t.Helper()
-	s, err := offline.NewSealer(bytes.NewReader(clear), int64(len(clear)), key)
+	s, err := offline.Seal(bytes.NewReader(clear), int64(len(clear)), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestAnyPartCanBeFetchedAndPlayedAlone(t *testing.T) { // EDGE-6
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := offline.NewSealer(bytes.NewReader(clear), int64(len(clear)), secret)
+	s, err := offline.Seal(bytes.NewReader(clear), int64(len(clear)), secret)
 	if err != nil {
 		t.Fatal(err)
 	}
