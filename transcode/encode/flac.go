@@ -1,11 +1,9 @@
 package encode
 
 import (
-	"crypto/md5"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"hash"
 	"math"
 
 	"github.com/tphakala/simd/crc"
@@ -26,8 +24,7 @@ type FLAC struct {
 	filled  int
 	frame   uint64
 	total   int64
-	sum     hash.Hash // over the samples as STREAMINFO wants them
-	raw     []byte
+	sum     *pcm.Digest
 	least   int // bytes of the smallest and largest frame
 	most    int
 
@@ -43,7 +40,7 @@ func NewFLAC(s media.Stream, sink media.Sink) (*FLAC, error) {
 		return nil, fmt.Errorf("flac of %d channels, %d bits, %d Hz in blocks of %d: outside the format",
 			s.Channels, s.BitDepth, s.SampleRate, s.FrameSize)
 	}
-	f := &FLAC{sink: sink, stream: s, sum: md5.New(), least: math.MaxInt}
+	f := &FLAC{sink: sink, stream: s, sum: pcm.NewDigest(s.BitDepth), least: math.MaxInt}
 	for range s.Channels {
 		f.pending = append(f.pending, make([]int32, s.FrameSize))
 	}
@@ -75,11 +72,11 @@ func (f *FLAC) Close() (media.Ending, error) {
 			return media.Ending{}, err
 		}
 	}
-	digest := f.sum.Sum(nil)
+	digest := f.sum.Sum()
 	return media.Ending{
 		Samples: f.total,
-		Config:  f.streamInfo(digest),
-		PCMMD5:  hex.EncodeToString(digest),
+		Config:  f.streamInfo(digest[:]),
+		PCMMD5:  hex.EncodeToString(digest[:]),
 	}, nil
 }
 
@@ -98,7 +95,7 @@ func integers(dst []int32, src []float32, depth int) {
 
 func (f *FLAC) writeFrame() error {
 	n := f.filled
-	f.digest(n)
+	f.sum.Write(f.pending, n)
 	f.w.reset()
 	assignment, subframes := f.plan.make(f.pending, n)
 	f.header(assignment, n)
@@ -112,43 +109,6 @@ func (f *FLAC) writeFrame() error {
 	f.total += int64(n)
 	f.filled = 0
 	return f.sink.WritePacket(media.Packet{Data: f.w.buf, Samples: n})
-}
-
-// digest adds the block to the MD5: interleaved, little-endian, whole bytes.
-func (f *FLAC) digest(n int) {
-	width := (f.stream.BitDepth + 7) / 8
-	stride := width * len(f.pending)
-	if cap(f.raw) < n*stride {
-		f.raw = make([]byte, n*stride)
-	}
-	raw := f.raw[:n*stride]
-	if width == 2 && len(f.pending) == 2 {
-		interleave(raw, f.pending[0][:n], f.pending[1])
-	} else {
-		for c, samples := range f.pending {
-			scatter(raw[c*width:], samples[:n], width, stride)
-		}
-	}
-	_, _ = f.sum.Write(raw) // a hash never fails
-}
-
-// interleave is scatter for what nearly all music is: two channels of 16 bits.
-func interleave(raw []byte, left, right []int32) {
-	right = right[:len(left)]
-	for i, v := range left {
-		binary.LittleEndian.PutUint32(raw[4*i:], uint32(uint16(v))|uint32(right[i])<<16)
-	}
-}
-
-// scatter writes the low bytes of each value, stride bytes apart.
-func scatter(raw []byte, samples []int32, width, stride int) {
-	at := 0
-	for _, v := range samples {
-		for k := range width {
-			raw[at+k] = byte(v >> (8 * k))
-		}
-		at += stride
-	}
 }
 
 // header writes the frame header, RFC 9639 §9.1.

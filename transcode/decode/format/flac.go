@@ -2,9 +2,7 @@ package format
 
 import (
 	"crypto/md5" //nolint:gosec // FLAC's own checksum, not for security
-	"encoding/binary"
 	"errors"
-	"hash"
 	"io"
 
 	"github.com/melodyud/melodyud"
@@ -50,7 +48,7 @@ func openFLAC(in *Input, at int64) (Facts, Sound, error) {
 	}
 	end := soundEnd(in, start)
 	frames := flac.NewReader(in.from(start, end-start), flac.Info{Rate: info.rate, Channels: info.channels, Depth: info.depth})
-	return facts, &flacSound{frames: frames, info: info, out: NewPlanes(info.channels), sum: md5.New()}, nil
+	return facts, &flacSound{frames: frames, info: info, out: NewPlanes(info.channels), sum: pcm.NewDigest(info.depth)}, nil
 }
 
 // maxFLACExpansion: a constant block of 65,535 samples takes 11 bytes at least;
@@ -142,8 +140,7 @@ type flacSound struct {
 	frames *flac.Reader
 	info   flacInfo
 	out    *Planes
-	sum    hash.Hash
-	raw    []byte
+	sum    *pcm.Digest
 	done   int64
 	notes  []string
 	err    error
@@ -176,42 +173,9 @@ func (s *flacSound) next() (pcm.Block, error) {
 			plane[i] = float32(v) * scale
 		}
 	}
-	s.add(samples)
+	s.sum.Write(samples, len(samples[0]))
 	s.done += int64(b.Len())
 	return b, nil
-}
-
-// add feeds the MD5, which is over interleaved little-endian samples.
-func (s *flacSound) add(samples [][]int32) {
-	width, channels := (s.info.depth+7)/8, len(samples)
-	n := len(samples[0]) * channels * width
-	if cap(s.raw) < n {
-		s.raw = make([]byte, n)
-	}
-	s.raw = s.raw[:n]
-	for c, ints := range samples {
-		interleave(s.raw[c*width:], ints, width, channels*width)
-	}
-	_, _ = s.sum.Write(s.raw) // a hash never fails
-}
-
-// interleave writes the low bytes of each value, stride bytes apart.
-func interleave(raw []byte, ints []int32, width, stride int) {
-	at := 0
-	switch width {
-	case 2:
-		for _, v := range ints {
-			binary.LittleEndian.PutUint16(raw[at:], uint16(v))
-			at += stride
-		}
-	default:
-		for _, v := range ints {
-			for k := range width {
-				raw[at+k] = byte(v >> (8 * k))
-			}
-			at += stride
-		}
-	}
 }
 
 // finish turns the end of the frames into the end of the sound, or into what is
@@ -234,7 +198,7 @@ func (s *flacSound) finish(err error) error {
 
 func (s *flacSound) verify() error {
 	unset := s.info.md5 == [md5.Size]byte{}
-	if !unset && [md5.Size]byte(s.sum.Sum(nil)) != s.info.md5 {
+	if !unset && s.sum.Sum() != s.info.md5 {
 		return Reject("audio.damaged", "MD5 differs from STREAMINFO")
 	}
 	if unset {
