@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"net/http"
 	"time"
@@ -163,7 +162,7 @@ func (s *Service) playTracks(who api.Principal, tracks []melodyud.Track) (*listP
 	if len(tracks) == 0 || len(tracks) > ticket.MaxList {
 		return nil, api.Fail(errListLength)
 	}
-	p := listPlayback{Session: "ses_" + rand.Text()}
+	var p listPlayback
 	var releases []melodyud.ReleaseID
 	var length time.Duration
 	for _, t := range tracks {
@@ -175,16 +174,16 @@ func (s *Service) playTracks(who api.Principal, tracks []melodyud.Track) (*listP
 		length += t.Release.Duration
 	}
 	tier, allowance := s.tierOf(who)
-	p.Expires = s.c.Now().Add(length + allowance + time.Second).Truncate(time.Second).UTC()
 	path, prefix := ticket.List(releases)
 	if s.c.Encrypt {
 		path, prefix = ticket.EncryptedList(s.c.MediaKeys.Newest(), releases)
 	}
-	signed, err := s.c.Tickets.Sign(ticket.Claims{Expires: p.Expires, Prefix: prefix, Session: p.Session, Tier: tier})
+	a, err := s.sign(prefix, tier, length+allowance)
 	if err != nil {
-		return nil, api.Fail(fmt.Errorf("sign ticket for %d tracks: %w", len(tracks), err))
+		return nil, api.Fail(fmt.Errorf("list of %d tracks: %w", len(tracks), err))
 	}
-	base := s.c.EdgeURL + "/l/" + signed + path
+	p.Expires, p.Session = a.expires, a.session
+	base := s.c.EdgeURL + "/l/" + a.ticket + path
 	p.URL, p.ExactURL = base+"plain/index.m3u8", base+"exact/index.m3u8"
 	if tier == ticket.Premium {
 		p.HiFiURL, p.ExactHiFiURL = base+"plain/hifi.m3u8", base+"exact/hifi.m3u8"

@@ -124,21 +124,31 @@ func (s *Service) cipherOf(r *row) ticket.Stream {
 	return ticket.Stream{KeyID: s.c.MediaKeys.Newest(), Track: r.ID, Release: r.Release.ID}
 }
 
-// admission is a signed address.
+// admission is a signed ticket, and where it leads.
 type admission struct {
-	base    string // ends in "/"
+	ticket  string
+	base    string // of one track; ends in "/"
 	session string
 	expires time.Time
 }
 
-// admit signs a ticket for folder that is good for about ttl.
+// admit signs a ticket for folder, which is r's, that is good for about ttl.
 func (s *Service) admit(r *row, folder string, tier ticket.Tier, ttl time.Duration) (admission, error) {
-	a := admission{session: "ses_" + rand.Text(), expires: s.c.Now().Add(ttl + time.Second).Truncate(time.Second).UTC()}
-	signed, err := s.c.Tickets.Sign(ticket.Claims{Expires: a.expires, Prefix: folder, Session: a.session, Tier: tier})
+	a, err := s.sign(folder, tier, ttl)
 	if err != nil {
-		return admission{}, fmt.Errorf("sign ticket for track %s: %w", r.ID, err)
+		return admission{}, fmt.Errorf("track %s: %w", r.ID, err)
 	}
-	a.base = s.c.EdgeURL + "/p/" + signed + folder
+	a.base = s.c.EdgeURL + "/p/" + a.ticket + folder
+	return a, nil
+}
+
+// sign makes a ticket for what begins with prefix that is good for about ttl.
+func (s *Service) sign(prefix string, tier ticket.Tier, ttl time.Duration) (a admission, err error) {
+	a = admission{session: "ses_" + rand.Text(), expires: s.c.Now().Add(ttl + time.Second).Truncate(time.Second).UTC()}
+	a.ticket, err = s.c.Tickets.Sign(ticket.Claims{Expires: a.expires, Prefix: prefix, Session: a.session, Tier: tier})
+	if err != nil {
+		return admission{}, fmt.Errorf("sign ticket: %w", err)
+	}
 	return a, nil
 }
 
