@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/offline"
 	"github.com/melodyud/melodyud/internal/ticket"
 	"github.com/melodyud/melodyud/packager/hls"
@@ -48,7 +47,7 @@ func (e *Edge) offline(w http.ResponseWriter, r *http.Request, p play) error {
 		return errGone
 	}
 	if p.claims.Tier != ticket.Premium {
-		return errOffline
+		return ticket.ErrOfflineTier
 	}
 	device := r.PathValue("device")
 	key, ok := e.config.MediaKeys.OfflineKey(streamOf(r), device, name)
@@ -59,9 +58,6 @@ func (e *Edge) offline(w http.ResponseWriter, r *http.Request, p play) error {
 	w.Header().Set("Cache-Control", "private, no-store")
 	return e.stretch(w, r, p, found, part{0, found.Size}, offlineShape(key, r.PathValue("secret"), device))
 }
-
-var errOffline = melodyud.Refuse(melodyud.ErrForbidden, "offline.premium-only",
-	"Listening offline is part of the premium plan.")
 
 // offlineShape is the shape of offline files under a key. The ETag names what the
 // key depends on: a download that broke off goes on only with the same bytes.

@@ -52,8 +52,6 @@ type offlineOutput struct {
 }
 
 var (
-	errOfflinePlan = melodyud.Refuse(melodyud.ErrForbidden, "offline.premium-only",
-		"Listening offline is part of the premium plan.")
 	errOfflineNone = melodyud.Refuse(melodyud.ErrInvalid, "offline.not-offered",
 		"This server does not offer listening offline.")
 	errDevice = melodyud.Refuse(melodyud.ErrInvalid, "offline.device",
@@ -83,7 +81,7 @@ type wish struct{ device, rendition, keyID string }
 func (s *Service) keep(ctx context.Context, who api.Principal, r *row, w wish) (offline, error) {
 	switch {
 	case who.Tier != ticket.Premium:
-		return offline{}, errOfflinePlan
+		return offline{}, ticket.ErrOfflineTier
 	case s.c.MediaKeys == nil:
 		return offline{}, errOfflineNone
 	case !ticket.Device(w.device):

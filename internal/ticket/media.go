@@ -105,3 +105,8 @@ func PreviewPrefix(track melodyud.TrackID, release melodyud.ReleaseID, from, to 
 func OfflinePrefix(s Stream, binding string) string {
 	return ReleasePrefix(s.Track, s.Release) + "offline/v1/" + s.KeyID + "/" + binding + "/"
 }
+
+// ErrOfflineTier refuses listening offline to those who have not paid for it
+// (HLS-94).
+var ErrOfflineTier = melodyud.Refuse(melodyud.ErrForbidden, "offline.premium-only",
+	"Listening offline is part of the premium plan.")
