@@ -111,4 +111,7 @@ type Loudness struct {
 	Range      *float64 `json:"range_lu"`        // EBU Tech 3342
 	TruePeak   *float64 `json:"true_peak_dbtp"`
 	SamplePeak *float64 `json:"sample_peak_dbfs"`
+	// The loudest 400 ms and the loudest 3 s, in LUFS.
+	MaxMomentary *float64 `json:"max_momentary_lufs,omitempty"`
+	MaxShortTerm *float64 `json:"max_short_term_lufs,omitempty"`
 }

@@ -392,7 +392,7 @@ func (r *render) report() Report {
 		rep.Samples = (r.samples*to + from - 1) / from
 	}
 	rep.Features = melodyud.Features{
-		Version: analyserVersion, Duration: float64(r.samples) / float64(f.Rate), Loudness: rep.Loudness,
+		Schema: melodyud.FeaturesSchema, Version: analyserVersion, SampleRate: f.Rate, Channels: f.Channels, BitDepth: facts.Source.BitDepth, Duration: float64(r.samples) / float64(f.Rate), Loudness: rep.Loudness,
 	}
 	if at, ok := features.Highlight(r.meter.ShortTerm()); ok {
 		rep.Features.PreviewStart = &at
