@@ -22,6 +22,7 @@ const (
 	TrackPublished = "com.melodyud.track.published.v1"
 	TrackRenamed   = "com.melodyud.track.renamed.v1"
 	TrackWithdrawn = "com.melodyud.track.withdrawn.v1"
+	TrackAnalyzed  = "com.melodyud.track.analyzed.v1" // a published track was listened to anew
 )
 
 // TopicTracks is the event log's topic for the facts of tracks.
@@ -36,6 +37,7 @@ type TrackFact struct {
 	MasterSHA256 string    `json:"master_sha256,omitempty"`
 	Release      ReleaseID `json:"release,omitempty"`
 	RenderHash   string    `json:"render_hash,omitempty"`
+	FeaturesHash string    `json:"features_hash,omitempty"`
 	RefusalCode  string    `json:"refusal_code,omitempty"`
 }
 

@@ -33,6 +33,12 @@ type Features struct {
 	PreviewStart *float64 `json:"preview_start_seconds,omitempty"`
 }
 
+// FeatureSet is one analysis of one master: the folder features/<hash>/.
+type FeatureSet struct {
+	Hash    string // 32 hexadecimal digits, of the master, the version and the parameters
+	Version int    // of the analyzer
+}
+
 // Rhythm is a track's pulse.
 type Rhythm struct {
 	Tempo           *float64  `json:"tempo_bpm"`                 // 30..250
@@ -195,3 +201,11 @@ type Tags struct {
 
 // MaxNumber is the highest disc or track number that is kept.
 const MaxNumber = 9999
+
+// Hearing selects published tracks by what was heard of them. Conditions that are
+// set must all hold; the zero value is every published track.
+type Hearing struct {
+	Track TrackID // only this one
+	Owner UserID  // only this creator's
+	Below int     // only those whose analyzer version is lower, or that have none; 0: any
+}

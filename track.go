@@ -50,6 +50,9 @@ type Release struct {
 	ID         ReleaseID
 	Number     int    // 1 for the first, counting up with each replaced master
 	RenderHash string // names the folder media/<render-hash>/
+	// FeaturesHash names the folder features/<features-hash>/, what was heard of the
+	// master; empty where nobody listened yet.
+	FeaturesHash string
 	Duration   time.Duration
 	HasCover   bool
 	Published  time.Time

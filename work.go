@@ -24,15 +24,17 @@ type Claim struct {
 	Expires time.Time // unless renewed
 
 	// What StepRender handed over; set for StepPublish only.
-	RenderHash string
-	Release    ReleaseID // the id the release will have, however often it is tried
+	RenderHash   string
+	FeaturesHash string
+	Release      ReleaseID // the id the release will have, however often it is tried
 }
 
 // Rendering is what StepRender hands over to StepPublish once every object is
 // stored.
 type Rendering struct {
-	Hash string // names the folder media/<hash>/
-	Tags Tags   // fill what the creator left empty
+	Hash         string // names the folder media/<hash>/
+	FeaturesHash string // names the folder features/<hash>/
+	Tags         Tags   // fill what the creator left empty
 }
 
 // Owed is one step that waits for a worker.
@@ -46,6 +48,7 @@ type Owed struct {
 type Leftovers struct {
 	Releases     []ReleaseID // folders releases/<id>/
 	RenderHashes []string    // folders media/<hash>/
+	FeatureSets  []string    // folders features/<hash>/
 	Masters      []string    // objects masters/<sha256>
 }
 

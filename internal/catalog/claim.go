@@ -93,7 +93,7 @@ func (s *Service) take(ctx context.Context, tx database.Tx, w work, holder strin
 	}
 	c.Track = r.Track
 	if c.Step == melodyud.StepPublish {
-		c.RenderHash, c.Release = r.renderHash, r.nextRelease
+		c.RenderHash, c.FeaturesHash, c.Release = r.renderHash, r.featuresHash, r.nextRelease
 	}
 	return c, nil
 }
@@ -142,7 +142,7 @@ func (s *Service) fenced(ctx context.Context, c melodyud.Claim, f func(database.
 	if err != nil {
 		return fmt.Errorf("%s of track %s: %w", c.Step, c.Track.ID, err)
 	}
-	s.feed.poke()
+	s.feed.Poke()
 	return nil
 }
 
@@ -273,8 +273,8 @@ func (s *Service) Rendered(ctx context.Context, c melodyud.Claim, r melodyud.Ren
 			release = melodyud.NewReleaseID(s.c.Now())
 		}
 		title, artist, album := named(track, r.Tags)
-		err = s.set(ctx, tx, w.track, `render_hash = ?, next_release = ?, title = ?, artist = ?, album = ?, disc = ?, number = ?,
-			stage = ?, percent = 0`, r.Hash, string(release), title, artist, album,
+		err = s.set(ctx, tx, w.track, `render_hash = ?, features_hash = ?, next_release = ?, title = ?, artist = ?, album = ?, disc = ?, number = ?,
+			stage = ?, percent = 0`, r.Hash, r.FeaturesHash, string(release), title, artist, album,
 			cmp.Or(track.Disc, numbered(r.Tags.Disc)), cmp.Or(track.Number, numbered(r.Tags.Number)), string(melodyud.StagePublishing))
 		if err == nil {
 			err = s.ensureAlbum(ctx, tx, track.Owner, album)
@@ -323,7 +323,7 @@ func (s *Service) Publish(ctx context.Context, c melodyud.Claim, rel melodyud.Re
 		if _, err := held(ctx, tx, c); err != nil {
 			return err
 		}
-		if rel.ID != r.nextRelease || rel.RenderHash != r.renderHash {
+		if rel.ID != r.nextRelease || rel.RenderHash != r.renderHash || rel.FeaturesHash != r.featuresHash {
 			return fmt.Errorf("%w: release %s is not what was rendered", melodyud.ErrConflict, rel.ID)
 		}
 		track, err = s.publish(ctx, tx, r, rel)
@@ -332,7 +332,7 @@ func (s *Service) Publish(ctx context.Context, c melodyud.Claim, rel melodyud.Re
 	if err != nil {
 		return melodyud.Track{}, fmt.Errorf("publish track %s: %w", c.Track.ID, err)
 	}
-	s.feed.poke()
+	s.feed.Poke()
 	return track, nil
 }
 
@@ -342,8 +342,8 @@ func (s *Service) publish(ctx context.Context, tx database.Tx, r *row, rel melod
 	if err != nil {
 		return melodyud.Track{}, err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO releases (id, track, number, render_hash, duration_ns, has_cover, published)
-		VALUES (?, ?, ?, ?, ?, ?, ?)`, string(rel.ID), string(r.ID), last+1, rel.RenderHash,
+	_, err = tx.Exec(ctx, `INSERT INTO releases (id, track, number, render_hash, features_hash, duration_ns, has_cover, published)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, string(rel.ID), string(r.ID), last+1, rel.RenderHash, rel.FeaturesHash,
 		int64(rel.Duration), truth(rel.HasCover), database.Millis(s.c.Now()))
 	if err != nil {
 		return melodyud.Track{}, err
@@ -360,7 +360,7 @@ func (s *Service) publish(ctx context.Context, tx database.Tx, r *row, rel melod
 	if err != nil {
 		return melodyud.Track{}, err
 	}
-	fact := melodyud.TrackFact{Release: rel.ID, RenderHash: rel.RenderHash}
+	fact := melodyud.TrackFact{Release: rel.ID, RenderHash: rel.RenderHash, FeaturesHash: rel.FeaturesHash}
 	return fresh.Track, s.tell(ctx, tx, melodyud.TrackPublished, fresh, fact)
 }
 

@@ -34,6 +34,9 @@ func (s *Service) Collect(ctx context.Context, c melodyud.Claim) (melodyud.Lefto
 		if err := column(ctx, tx, `SELECT render_hash FROM renders WHERE master_sha256 = ?`, &left.RenderHashes, sha); err != nil {
 			return err
 		}
+		if err := column(ctx, tx, `SELECT features_hash FROM feature_sets WHERE master_sha256 = ?`, &left.FeatureSets, sha); err != nil {
+			return err
+		}
 		_, err = tx.Exec(ctx, `INSERT INTO collecting (master_sha256, track) VALUES (?, ?)
 			ON CONFLICT (master_sha256, track) DO NOTHING`, sha, string(w.track))
 		return err
@@ -47,6 +50,11 @@ func (s *Service) Collected(ctx context.Context, c melodyud.Claim, left melodyud
 	return s.fenced(ctx, c, func(tx database.Tx, w work) error {
 		for _, hash := range left.RenderHashes {
 			if _, err := tx.Exec(ctx, `DELETE FROM renders WHERE render_hash = ?`, hash); err != nil {
+				return err
+			}
+		}
+		for _, hash := range left.FeatureSets {
+			if _, err := tx.Exec(ctx, `DELETE FROM feature_sets WHERE features_hash = ?`, hash); err != nil {
 				return err
 			}
 		}

@@ -84,7 +84,7 @@ func (s *Service) preview(ctx context.Context, r *row) (preview, error) {
 // manifest reads what r's release is made of.
 func (s *Service) manifest(ctx context.Context, r *row) (*melodyud.Manifest, error) {
 	var m melodyud.Manifest
-	if err := s.readJSON(ctx, r, "manifest.json", maxManifest, &m); err != nil {
+	if err := s.readJSON(ctx, r, "media/"+r.Release.RenderHash+"/manifest.json", maxManifest, &m); err != nil {
 		return nil, err
 	}
 	if len(m.Segments) == 0 || m.SampleRate <= 0 || len(m.Renditions) == 0 {
@@ -100,7 +100,11 @@ func (s *Service) previewStart(ctx context.Context, r *row) (time.Duration, erro
 		return *r.PreviewStart, nil
 	}
 	var f melodyud.Features
-	err := s.readJSON(ctx, r, "features.json", maxFeatures, &f)
+	folder := "features/" + r.Release.FeaturesHash
+	if r.Release.FeaturesHash == "" {
+		folder = "media/" + r.Release.RenderHash // where they were kept before they had a folder of their own
+	}
+	err := s.readJSON(ctx, r, folder+"/features.json", maxFeatures, &f)
 	if err != nil && !errors.Is(err, melodyud.ErrNotFound) {
 		return 0, err
 	}
@@ -110,18 +114,18 @@ func (s *Service) previewStart(ctx context.Context, r *row) (time.Duration, erro
 	return max(0, min(r.Release.Duration/3, r.Release.Duration-s.c.PreviewLength)), nil
 }
 
-// readJSON reads an object beside r's release, of limit bytes at most.
-func (s *Service) readJSON(ctx context.Context, r *row, name string, limit int64, out any) error {
-	body, info, err := s.c.Store.Open(ctx, "media/"+r.Release.RenderHash+"/"+name, 0, -1)
+// readJSON reads an object that belongs to r's release, of limit bytes at most.
+func (s *Service) readJSON(ctx context.Context, r *row, key string, limit int64, out any) error {
+	body, info, err := s.c.Store.Open(ctx, key, 0, -1)
 	if err != nil {
-		return fmt.Errorf("open %s of track %s: %w", name, r.ID, err)
+		return fmt.Errorf("open %s of track %s: %w", key, r.ID, err)
 	}
 	defer body.Close()
 	if info.Size > limit {
-		return fmt.Errorf("%s of track %s has %d bytes", name, r.ID, info.Size)
+		return fmt.Errorf("%s of track %s has %d bytes", key, r.ID, info.Size)
 	}
 	if err := json.NewDecoder(io.LimitReader(body, limit)).Decode(out); err != nil {
-		return fmt.Errorf("read %s of track %s: %w", name, r.ID, err)
+		return fmt.Errorf("read %s of track %s: %w", key, r.ID, err)
 	}
 	return nil
 }
@@ -150,7 +154,7 @@ func (s *Service) ChoosePreview(ctx context.Context, who api.Principal, id melod
 		return s.set(ctx, tx, id, `preview_ms = ?`, ms)
 	})
 	if err == nil {
-		s.feed.poke()
+		s.feed.Poke()
 	}
 	return err
 }

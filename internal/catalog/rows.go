@@ -13,15 +13,16 @@ import (
 // row is a track as its row has it, with what the Track noun does not show.
 type row struct {
 	melodyud.Track
-	renderHash  string // handed over by the render step
-	nextRelease melodyud.ReleaseID
-	version     int64
+	renderHash   string // handed over by the render step
+	featuresHash string // and this
+	nextRelease  melodyud.ReleaseID
+	version      int64
 }
 
 const selectTrack = `SELECT t.id, t.owner, t.state, t.title, t.artist, t.album, t.disc, t.number, t.file_name,
-	t.master_sha256, t.master_size, t.refusal_code, t.refusal_text, t.render_hash, t.next_release, t.preview_ms,
+	t.master_sha256, t.master_size, t.refusal_code, t.refusal_text, t.render_hash, t.features_hash, t.next_release, t.preview_ms,
 	t.stage, t.percent, t.attempt, t.version, t.created, t.updated,
-	COALESCE(r.id, ''), COALESCE(r.number, 0), COALESCE(r.render_hash, ''), COALESCE(r.duration_ns, 0),
+	COALESCE(r.id, ''), COALESCE(r.number, 0), COALESCE(r.render_hash, ''), COALESCE(r.features_hash, ''), COALESCE(r.duration_ns, 0),
 	COALESCE(r.has_cover, 0), COALESCE(r.published, 0)
 	FROM tracks t LEFT JOIN releases r ON r.id = t.current_release `
 
@@ -37,9 +38,9 @@ type raw struct {
 func (r *row) targets(w *raw) []any {
 	return []any{
 		&r.ID, &r.Owner, &r.State, &r.Title, &r.Artist, &r.Album, &r.Disc, &r.Number, &r.FileName,
-		&r.Master.SHA256, &r.Master.Size, &w.code, &w.text, &r.renderHash, &r.nextRelease, &w.preview,
+		&r.Master.SHA256, &r.Master.Size, &w.code, &w.text, &r.renderHash, &r.featuresHash, &r.nextRelease, &w.preview,
 		&r.Progress.Stage, &r.Progress.Percent, &r.Progress.Attempt, &r.version, &w.created, &w.updated,
-		&w.release.ID, &w.release.Number, &w.release.RenderHash, &w.duration, &w.cover, &w.published,
+		&w.release.ID, &w.release.Number, &w.release.RenderHash, &w.release.FeaturesHash, &w.duration, &w.cover, &w.published,
 	}
 }
 

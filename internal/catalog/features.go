@@ -1,0 +1,154 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/database"
+)
+
+// Audible returns a published track that who may play. Errors: ErrNotFound,
+// ErrConflict for a track that is not published.
+func (s *Service) Audible(ctx context.Context, who api.Principal, id melodyud.TrackID) (melodyud.Track, error) {
+	r, err := s.audible(ctx, who, id)
+	if err == nil && (r.State != melodyud.StatePublished || r.Release == nil) {
+		err = errNotPlayable
+	}
+	if err != nil {
+		return melodyud.Track{}, err
+	}
+	return r.Track, nil
+}
+
+// Listening notes, before the first object is written, that the folder of set is
+// made of the claim's master, so that it is found when the last track of that
+// master goes. A lease that was lost is ErrConflict.
+func (s *Service) Listening(ctx context.Context, c melodyud.Claim, set melodyud.FeatureSet) error {
+	return s.fenced(ctx, c, func(tx database.Tx, _ work) error {
+		return noteFeatures(ctx, tx, c.Track.Master.SHA256, set)
+	})
+}
+
+func noteFeatures(ctx context.Context, tx database.Tx, master string, set melodyud.FeatureSet) error {
+	_, err := tx.Exec(ctx, `INSERT INTO feature_sets (features_hash, master_sha256, version) VALUES (?, ?, ?)
+		ON CONFLICT (features_hash) DO NOTHING`, set.Hash, master, set.Version)
+	return err
+}
+
+// Relistening is Listening for a published track on which nobody holds a claim.
+// One that is not published any more is ErrConflict: its objects go.
+func (s *Service) Relistening(ctx context.Context, t melodyud.Track, set melodyud.FeatureSet) error {
+	err := s.c.Database.InTx(ctx, func(tx database.Tx) error {
+		if _, err := stillHeard(ctx, tx, t); err != nil {
+			return err
+		}
+		return noteFeatures(ctx, tx, t.Master.SHA256, set)
+	})
+	if err != nil {
+		return fmt.Errorf("features of track %s: %w", t.ID, err)
+	}
+	return nil
+}
+
+// Relistened gives t's release the features whose objects are all stored, and
+// tells it as TrackAnalyzed. Doing it again changes nothing. If the track was
+// withdrawn or has another release meanwhile, it is ErrConflict and the objects are
+// owed to the collector.
+func (s *Service) Relistened(ctx context.Context, t melodyud.Track, set melodyud.FeatureSet) error {
+	late := false
+	err := s.c.Database.InTx(ctx, func(tx database.Tx) error {
+		r, err := stillHeard(ctx, tx, t)
+		if late = errors.Is(err, melodyud.ErrConflict); late {
+			return s.oweFeatures(ctx, tx, t, set)
+		}
+		if err != nil || r.Release.FeaturesHash == set.Hash {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE releases SET features_hash = ? WHERE id = ?`, set.Hash, string(r.Release.ID))
+		if err != nil {
+			return err
+		}
+		return s.tell(ctx, tx, melodyud.TrackAnalyzed, r, melodyud.TrackFact{
+			Release: r.Release.ID, RenderHash: r.Release.RenderHash, FeaturesHash: set.Hash,
+		})
+	})
+	if err == nil && late {
+		err = fmt.Errorf("%w: it was withdrawn or replaced", melodyud.ErrConflict)
+	}
+	if err != nil {
+		return fmt.Errorf("features of track %s: %w", t.ID, err)
+	}
+	return nil
+}
+
+// stillHeard loads t if listeners still hear the same release of it.
+func stillHeard(ctx context.Context, tx database.Tx, t melodyud.Track) (*row, error) {
+	r, err := load(ctx, tx, t.ID)
+	if err != nil {
+		return nil, err
+	}
+	if r.State != melodyud.StatePublished || r.Release == nil || t.Release == nil || r.Release.ID != t.Release.ID {
+		return nil, fmt.Errorf("%w: it was withdrawn or replaced", melodyud.ErrConflict)
+	}
+	return r, nil
+}
+
+// oweFeatures has the objects of set collected, which may have been stored after
+// the collector of t's master had passed.
+func (s *Service) oweFeatures(ctx context.Context, tx database.Tx, t melodyud.Track, set melodyud.FeatureSet) error {
+	if err := noteFeatures(ctx, tx, t.Master.SHA256, set); err != nil {
+		return err
+	}
+	r, err := load(ctx, tx, t.ID)
+	if err != nil || r.State != melodyud.StateWithdrawn {
+		return err // the collector comes when the track goes
+	}
+	now := database.Millis(s.c.Now())
+	return owe(ctx, tx, t.ID, melodyud.StepCollect, now, now)
+}
+
+// Heard returns up to limit published tracks behind after that match, in the order
+// of their ids.
+func (s *Service) Heard(ctx context.Context, which melodyud.Hearing, after melodyud.TrackID, limit int) ([]melodyud.Track, error) {
+	where, args := hearing(which)
+	rows, err := loadAll(ctx, s.c.Database, where+` AND t.id > ? ORDER BY t.id LIMIT ?`, append(args, string(after), limit)...)
+	if err != nil {
+		return nil, err
+	}
+	tracks := make([]melodyud.Track, len(rows))
+	for i, r := range rows {
+		tracks[i] = r.Track
+	}
+	return tracks, nil
+}
+
+// CountHeard counts what Heard would return, and its length in seconds.
+func (s *Service) CountHeard(ctx context.Context, which melodyud.Hearing) (tracks int, seconds float64, err error) {
+	where, args := hearing(which)
+	var ms int64
+	err = s.c.Database.QueryRow(ctx, `SELECT COUNT(*), CAST(COALESCE(SUM(r.duration_ns / 1000000), 0) AS BIGINT)
+		FROM tracks t JOIN releases r ON r.id = t.current_release `+where, args, &tracks, &ms)
+	if err != nil {
+		return 0, 0, fmt.Errorf("count tracks: %w", err)
+	}
+	return tracks, float64(ms) / 1000, nil
+}
+
+// hearing is the condition that finds which.
+func hearing(which melodyud.Hearing) (where string, args []any) {
+	where, args = `WHERE t.state = ? AND r.id IS NOT NULL`, []any{string(melodyud.StatePublished)}
+	if which.Track != "" {
+		where, args = where+` AND t.id = ?`, append(args, string(which.Track))
+	}
+	if which.Owner != "" {
+		where, args = where+` AND t.owner = ?`, append(args, string(which.Owner))
+	}
+	if which.Below > 0 {
+		where += ` AND NOT EXISTS (SELECT 1 FROM feature_sets f WHERE f.features_hash = r.features_hash AND f.version >= ?)`
+		args = append(args, which.Below)
+	}
+	return where, args
+}
