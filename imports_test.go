@@ -68,10 +68,13 @@ var arrows = map[string][]string{
 	// Services: never each other, but for the engines they run.
 	"ingest":            shared,
 	"internal/accounts": shared,
-	"internal/catalog":  shared,
+	"internal/catalog":  append([]string{"internal/catalog/feed"}, shared...),
 	"workers":           append([]string{"transcode", "packager", "internal/media"}, shared...),
 	"edge":              append([]string{"edge/cache", "packager", "packager/fmp4", "packager/hls", "packager/dash", "internal/offline"}, shared...),
 	"edge/cache":        {"internal/objectstore"},
+
+	// Parts of services.
+	"internal/catalog/feed": {"internal/api"},
 
 	// The page, and the suites, which only tests import.
 	"web":                                  {},

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/catalog/feed"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/objectstore"
 	"github.com/melodyud/melodyud/internal/queue"
@@ -79,7 +80,7 @@ type Config struct {
 // Service is the catalog. Safe for concurrent use.
 type Service struct {
 	c    Config
-	feed *feed
+	feed *feed.Feed
 }
 
 // New returns a catalog over a database whose schema is up to date. A missing
@@ -99,7 +100,12 @@ func New(c Config) (*Service, error) {
 	}
 	c.EdgeURL = strings.TrimSuffix(c.EdgeURL, "/")
 	c = c.withDefaults()
-	return &Service{c: c, feed: newFeed(c.EventStreams)}, nil
+	s := &Service{c: c}
+	s.feed = feed.New(feed.Config{
+		Changed: s.changed, Show: func(t melodyud.Track) any { return viewOf(t, true) },
+		Poll: c.EventPoll, Heartbeat: c.EventHeartbeat, Streams: c.EventStreams, Logger: c.Logger, Now: c.Now,
+	})
+	return s, nil
 }
 
 func checkEdgeURL(s string) error {

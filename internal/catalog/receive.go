@@ -29,7 +29,7 @@ func (s *Service) Receive(ctx context.Context, r melodyud.Receipt) (melodyud.Tra
 		return melodyud.Track{}, err
 	}
 	if track.State == melodyud.StateReceived {
-		s.feed.poke()
+		s.feed.Poke()
 		s.ring(ctx, track.ID, melodyud.StepRender)
 	}
 	if err := fault.Point("queue.rung"); err != nil {

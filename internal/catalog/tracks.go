@@ -167,7 +167,7 @@ func (s *Service) Rename(ctx context.Context, who api.Principal, id melodyud.Tra
 	if err != nil {
 		return melodyud.Track{}, err
 	}
-	s.feed.poke()
+	s.feed.Poke()
 	return out.Track, nil
 }
 
@@ -234,7 +234,7 @@ func (s *Service) Withdraw(ctx context.Context, who api.Principal, id melodyud.T
 	if err != nil || !changed {
 		return err
 	}
-	s.feed.poke()
+	s.feed.Poke()
 	s.ring(ctx, id, melodyud.StepCollect)
 	return nil
 }
