@@ -81,6 +81,8 @@ func refused(err error) error {
 
 type probeCmd struct {
 	engine
+	node.SoundLimits `embed:""`
+
 	Files []string `arg:"" name:"file" type:"existingfile" help:"Audio files."`
 	JSON  bool     `help:"Print one JSON object a file."`
 }
@@ -113,7 +115,7 @@ func (cmd probeCmd) one(ctx context.Context, s std, name string) (node.Verdict, 
 		return node.Verdict{}, err
 	}
 	defer f.Close()
-	v, err := node.Probe(ctx, f, cmd.FFmpeg, s.err)
+	v, err := node.Probe(ctx, f, node.ProbeConfig{FFmpeg: cmd.FFmpeg, Limits: cmd.SoundLimits, LogOutput: s.err})
 	v.File = name
 	return v, err
 }

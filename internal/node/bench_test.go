@@ -3,7 +3,6 @@ package node_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,7 +73,7 @@ func benchMaster(b *testing.B, ffmpeg string) (path string, seconds float64) {
 		b.Fatal(err)
 	}
 	defer f.Close()
-	v, err := node.Probe(b.Context(), f, "-", io.Discard)
+	v, err := node.Probe(b.Context(), f, node.ProbeConfig{FFmpeg: "-"})
 	if err != nil {
 		b.Fatal(err)
 	}

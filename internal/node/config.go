@@ -57,6 +57,7 @@ type Config struct {
 	FFmpeg      string          `name:"ffmpeg" env:"MELODYUD_FFMPEG" placeholder:"PATH" help:"ffmpeg for formats the built-in decoders do not know; - for none. Default: the one in PATH, if any."`
 	Concurrency int             `env:"MELODYUD_CONCURRENCY" default:"0" help:"Tracks rendered at once; 0: one for every two processors."`
 	MaxUpload   int64           `env:"MELODYUD_MAX_UPLOAD" default:"2147483648" help:"Largest upload, in bytes."`
+	SoundLimits `embed:""`
 	CacheBytes  int64           `env:"MELODYUD_CACHE_BYTES" default:"268435456" help:"Memory for the edge's cache, in bytes."`
 	Lease       time.Duration   `env:"MELODYUD_LEASE" default:"45s" help:"A worker silent for so long is taken for dead; it reports three times as often."`
 	Drain       time.Duration   `env:"MELODYUD_DRAIN" default:"25s" help:"How long a stop waits for work in hand."`
@@ -110,6 +111,9 @@ func (c *Config) check() error {
 	}
 	if len(c.Ladder) == 0 {
 		c.Ladder = melodyud.DefaultLadder()
+	}
+	if err := c.SoundLimits.check(); err != nil {
+		return err
 	}
 	for _, u := range []*string{&c.PublicURL, &c.EdgeURL} {
 		if err := checkURL(*u); err != nil {

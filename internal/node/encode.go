@@ -100,7 +100,7 @@ func Encode(ctx context.Context, f *os.File, c EncodeConfig) (made Encoded, err 
 	if err := c.fill(); err != nil {
 		return Encoded{}, err
 	}
-	engine, err := newEngine(c.Encoder, c.FFmpeg, c.Child, c.LogOutput)
+	engine, err := newEngine(transcode.Config{Child: c.Child, Encoder: c.Encoder, FFmpeg: c.FFmpeg}, c.LogOutput)
 	if err != nil {
 		return Encoded{}, err
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"runtime"
 	"syscall"
@@ -50,7 +49,7 @@ type Rendered struct {
 // Render runs the whole engine on a local file, without a server. What is wrong
 // with the file is a *melodyud.Refusal.
 func Render(ctx context.Context, f *os.File, c RenderConfig) (Rendered, error) {
-	engine, err := newEngine(c.Encoder, c.FFmpeg, c.Child, c.LogOutput)
+	engine, err := newEngine(transcode.Config{Child: c.Child, Encoder: c.Encoder, FFmpeg: c.FFmpeg}, c.LogOutput)
 	if err != nil {
 		return Rendered{}, err
 	}
@@ -89,10 +88,20 @@ type Verdict struct {
 	Warnings []string          `json:"warnings,omitempty"`
 }
 
+// ProbeConfig says how to judge a local file.
+type ProbeConfig struct {
+	FFmpeg    string      // path; "" looks in PATH, "-" none
+	Limits    SoundLimits // zero fields: as a server has them by default
+	LogOutput io.Writer   // default: discarded
+}
+
 // Probe decodes a file to its end and says whether an upload of it would be
 // accepted. The error is only for what is not the file's fault.
-func Probe(ctx context.Context, f *os.File, ffmpeg string, logOutput io.Writer) (Verdict, error) {
-	engine, err := newEngine("", ffmpeg, nil, logOutput)
+func Probe(ctx context.Context, f *os.File, c ProbeConfig) (Verdict, error) {
+	if err := c.Limits.check(); err != nil {
+		return Verdict{}, err
+	}
+	engine, err := newEngine(transcode.Config{FFmpeg: c.FFmpeg, Limits: c.Limits.decoding()}, c.LogOutput)
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -109,15 +118,15 @@ func Probe(ctx context.Context, f *os.File, ffmpeg string, logOutput io.Writer) 
 	}, nil
 }
 
-func newEngine(encoder, ffmpeg string, child []string, logOutput io.Writer) (*transcode.Engine, error) {
-	log := slog.New(slog.DiscardHandler)
+// newEngine adds a log of warnings to c, if there is an output for it.
+func newEngine(c transcode.Config, logOutput io.Writer) (*transcode.Engine, error) {
 	if logOutput != nil {
 		var err error
-		if log, err = ops.NewLogger(logOutput, "text", "warn"); err != nil {
+		if c.Logger, err = ops.NewLogger(logOutput, "text", "warn"); err != nil {
 			return nil, err
 		}
 	}
-	return transcode.New(transcode.Config{Child: child, Encoder: encoder, FFmpeg: ffmpeg, Logger: log})
+	return transcode.New(c)
 }
 
 func digest(f *os.File) (string, error) {

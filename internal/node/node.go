@@ -188,7 +188,8 @@ func withPolicy(policy string, next http.Handler) http.Handler {
 
 func (n *Node) newWorkers(tracks *catalog.Service) (*workers.Service, error) {
 	engine, err := transcode.New(transcode.Config{
-		Child: n.config.Child, Encoder: n.config.Encoder, FFmpeg: n.config.FFmpeg, Logger: n.log,
+		Child: n.config.Child, Encoder: n.config.Encoder, FFmpeg: n.config.FFmpeg,
+		Limits: n.config.SoundLimits.decoding(), Logger: n.log,
 	})
 	if err != nil {
 		return nil, err
