@@ -57,10 +57,11 @@ type Config struct {
 	FFmpeg      string          `name:"ffmpeg" env:"MELODYUD_FFMPEG" placeholder:"PATH" help:"ffmpeg for formats the built-in decoders do not know; - for none. Default: the one in PATH, if any."`
 	Concurrency int             `env:"MELODYUD_CONCURRENCY" default:"0" help:"Tracks rendered at once; 0: one for every two processors."`
 	MaxUpload   int64           `env:"MELODYUD_MAX_UPLOAD" default:"2147483648" help:"Largest upload, in bytes."`
-	SoundLimits `embed:""`
 	CacheBytes  int64           `env:"MELODYUD_CACHE_BYTES" default:"268435456" help:"Memory for the edge's cache, in bytes."`
 	Lease       time.Duration   `env:"MELODYUD_LEASE" default:"45s" help:"A worker silent for so long is taken for dead; it reports three times as often."`
 	Drain       time.Duration   `env:"MELODYUD_DRAIN" default:"25s" help:"How long a stop waits for work in hand."`
+
+	SoundLimits `embed:""`
 
 	LogFormat string `env:"MELODYUD_LOG_FORMAT" enum:"text,json" default:"text" help:"text or json."`
 	LogLevel  string `env:"MELODYUD_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
