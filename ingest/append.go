@@ -58,6 +58,9 @@ func (s *Service) take(ctx context.Context, u upload, c chunk) (upload, error) {
 	if err != nil {
 		return u, err
 	}
+	if now.final() {
+		return now, errFinal
+	}
 	if u, err = s.declare(now, c); err != nil || now.State != StateOpen {
 		return u, err
 	}
@@ -74,7 +77,7 @@ func (s *Service) declare(u upload, c chunk) (upload, error) {
 		if u.Length != unknown || c.Length < u.Offset {
 			return u, errLength
 		}
-		if err := s.checkLength(c.Length); err != nil {
+		if err := s.checkLength(c.Length, u.Concat == partialUpload); err != nil {
 			return u, err
 		}
 		u.Length = c.Length
@@ -113,7 +116,7 @@ func (s *Service) stream(ctx context.Context, u upload, length int64, c chunk, w
 		if err != nil {
 			return d.row, err
 		}
-		if ended == io.EOF || d.row.State == StateComplete {
+		if ended == io.EOF || d.row.State != StateOpen {
 			return d.row, nil
 		}
 		if ended != nil {

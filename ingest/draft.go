@@ -234,8 +234,10 @@ func (d *draft) commit(ctx context.Context) error {
 		d.loose = append(d.loose, p.Name)
 	}
 	d.row, d.added, d.replaced = next, nil, nil
+	if next.State != StateOpen {
+		d.s.metrics.uploads.WithLabelValues(string(next.State)).Inc()
+	}
 	if next.State == StateComplete {
-		d.s.metrics.uploads.WithLabelValues(string(StateComplete)).Inc()
 		return nil // write passes the point after the hand-over
 	}
 	return fault.Point("upload.offset")
@@ -248,8 +250,12 @@ func (d *draft) next() upload {
 	u.Offset, u.Length, u.Hash = d.offset, d.length, saveHash(d.hash)
 	u.Updated, u.Due = now, now.Add(d.s.config.TTL)
 	u.Version++
-	if u.Offset == u.Length {
-		u.State, u.SHA256, u.Due = StateComplete, hex.EncodeToString(d.hash.Sum(nil)), now.Add(lease(u.Length))
+	if u.Offset != u.Length {
+		return u
+	}
+	u.SHA256 = hex.EncodeToString(d.hash.Sum(nil))
+	if u.State = StateStored; u.Concat != partialUpload {
+		u.State, u.Due = StateComplete, now.Add(lease(u.Length))
 	}
 	return u
 }

@@ -99,6 +99,10 @@ func (s *Service) postpone(ctx context.Context, u upload, wait time.Duration) {
 // handOver makes the master and gives the track to the catalog. Every step may be
 // repeated, by any process.
 func (s *Service) handOver(ctx context.Context, u upload) error {
+	u, err := s.summed(ctx, u)
+	if err != nil {
+		return err
+	}
 	receipt := melodyud.Receipt{
 		Track: u.Track, Owner: u.Owner, Upload: u.ID, FileName: u.Metadata.fileName, Tags: u.Metadata.tags,
 		Master: melodyud.Master{SHA256: u.SHA256, Size: u.Length},
@@ -130,7 +134,7 @@ func (s *Service) storeMaster(ctx context.Context, u upload) error {
 	if err != nil && !errors.Is(err, melodyud.ErrNotFound) {
 		return fmt.Errorf("look for master of %s: %w", u.ID, err)
 	}
-	parts, err := s.parts(ctx, u.ID, int(u.Length)) // no part is empty
+	parts, err := s.whole(ctx, u)
 	if err != nil {
 		return err
 	}
@@ -155,7 +159,8 @@ func (s *Service) close(ctx context.Context, u upload, state State, why *melodyu
 	}
 	if n == 1 {
 		s.metrics.uploads.WithLabelValues(string(state)).Inc()
-		s.tidy(ctx, u.ID)
+		s.tidy(ctx, u)
+		s.release(ctx, u)
 	}
 	return nil
 }

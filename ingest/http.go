@@ -64,7 +64,7 @@ func preflight(w http.ResponseWriter) {
 type View struct {
 	ID       melodyud.UploadID `json:"id"`
 	Track    melodyud.TrackID  `json:"track" doc:"The id of the track this becomes; reserved from the start."`
-	State    State             `json:"state" enum:"open,complete,received,refused"`
+	State    State             `json:"state" enum:"open,complete,stored,received,refused"`
 	Offset   int64             `json:"offset" doc:"Bytes that are stored for good."`
 	Length   *int64            `json:"length,omitempty" doc:"Bytes of the whole file, once declared."`
 	FileName string            `json:"file_name"`
@@ -87,7 +87,7 @@ func viewOf(u upload) View {
 	if u.Length != unknown {
 		v.Length = &u.Length
 	}
-	if u.State == StateOpen {
+	if u.expires() {
 		v.Expires = &u.Due
 	}
 	if u.State == StateRefused {

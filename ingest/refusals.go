@@ -24,6 +24,12 @@ var (
 		"Upload-Checksum must name sha1, sha256, md5 or crc32 and give the sum in base64.")
 	errSum = melodyud.Refuse(melodyud.ErrInvalid, "upload.checksum",
 		"The bytes were changed on the way. They were thrown away: send them again.")
+	errConcat = melodyud.Refuse(melodyud.ErrInvalid, "upload.concat",
+		"Upload-Concat must be partial, or final; and the addresses of your own partial uploads with spaces between them.")
+	errUnfinished = melodyud.Refuse(melodyud.ErrInvalid, "upload.concat-unfinished",
+		"One of the partial uploads has not all its bytes yet. Finish it, then join them again.")
+	errFinal = melodyud.Refuse(melodyud.ErrForbidden, "upload.final",
+		"This upload was joined from partial uploads and takes no further bytes. Start a new one.")
 	errTooMany = melodyud.Refuse(melodyud.ErrLimited, "upload.too-many",
 		"You have too many unfinished uploads. Finish or cancel some of them first.")
 	errBusy = melodyud.Refuse(melodyud.ErrUnavailable, "upload.busy",

@@ -99,7 +99,7 @@ func (s *Service) visit(ctx context.Context, id melodyud.UploadID) error {
 		return err
 	}
 	switch u.State {
-	case StateOpen:
+	case StateOpen, StateStored:
 		return s.expire(ctx, u)
 	case StateComplete:
 		return s.resume(ctx, u)
@@ -107,7 +107,7 @@ func (s *Service) visit(ctx context.Context, id melodyud.UploadID) error {
 	if s.config.Now().Sub(u.Updated) >= s.config.Remember {
 		return s.forget(ctx, u)
 	}
-	return s.clean(ctx, id)
+	return s.clean(ctx, u)
 }
 
 func (s *Service) expire(ctx context.Context, u upload) error {
@@ -121,7 +121,7 @@ func (s *Service) expire(ctx context.Context, u upload) error {
 		return nil
 	}
 	s.metrics.uploads.WithLabelValues(string(StateExpired)).Inc()
-	return s.clean(ctx, u.ID)
+	return s.clean(ctx, u)
 }
 
 // resume hands over a complete upload that whoever completed it did not.
@@ -139,7 +139,10 @@ func (s *Service) resume(ctx context.Context, u upload) error {
 }
 
 func (s *Service) forget(ctx context.Context, u upload) error {
-	if err := s.clean(ctx, u.ID); err != nil {
+	if awaited, err := s.awaited(ctx, u); err != nil || awaited {
+		return err
+	}
+	if err := s.clean(ctx, u); err != nil {
 		return err
 	}
 	if _, err := s.config.DB.Exec(ctx, `DELETE FROM uploads WHERE id = ? AND updated = ?`, string(u.ID), database.Millis(u.Updated)); err != nil {
@@ -149,16 +152,20 @@ func (s *Service) forget(ctx context.Context, u upload) error {
 }
 
 // tidy is clean where Run will repeat what fails.
-func (s *Service) tidy(ctx context.Context, id melodyud.UploadID) {
+func (s *Service) tidy(ctx context.Context, u upload) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
 	defer cancel()
-	if err := s.clean(ctx, id); err != nil {
-		s.config.Logger.Info("parts are left to the janitor", "upload", string(id), "error", err)
+	if err := s.clean(ctx, u); err != nil {
+		s.config.Logger.Info("parts are left to the janitor", "upload", string(u.ID), "error", err)
 	}
 }
 
 // clean deletes the parts of an upload that needs none, and notes that it did.
-func (s *Service) clean(ctx context.Context, id melodyud.UploadID) error {
+func (s *Service) clean(ctx context.Context, u upload) error {
+	id := u.ID
+	if awaited, err := s.awaited(ctx, u); err != nil || awaited {
+		return err
+	}
 	if err := s.deleteFolder(ctx, id); err != nil {
 		return fmt.Errorf("delete parts of %s: %w", id, err)
 	}
@@ -166,8 +173,8 @@ func (s *Service) clean(ctx context.Context, id melodyud.UploadID) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM upload_parts WHERE upload = ?`, string(id)); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `UPDATE uploads SET due = updated + ? WHERE id = ? AND state NOT IN (?, ?)`,
-			s.config.Remember.Milliseconds(), string(id), string(StateOpen), string(StateComplete))
+		_, err := tx.Exec(ctx, `UPDATE uploads SET due = updated + ? WHERE id = ? AND state NOT IN (?, ?, ?)`,
+			s.config.Remember.Milliseconds(), string(id), string(StateOpen), string(StateStored), string(StateComplete))
 		return err
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	melodyud "github.com/melodyud/melodyud"
@@ -13,7 +14,7 @@ import (
 // What this file speaks: tus 1.0.0 (https://tus.io/protocols/resumable-upload).
 const (
 	tusVersion    = "1.0.0"
-	tusExtensions = "creation,creation-with-upload,creation-defer-length,termination,checksum,expiration"
+	tusExtensions = "creation,creation-with-upload,creation-defer-length,termination,checksum,expiration,concatenation"
 	offsetType    = "application/offset+octet-stream"
 
 	statusMismatch = 460 // of the checksum extension
@@ -94,8 +95,13 @@ func (t tus) options(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// post creates an upload, with its first bytes if the request has some.
+// post creates an upload, with its first bytes if the request has some, or joins
+// partial ones.
 func (t tus) post(w http.ResponseWriter, r *http.Request, who api.Principal) error {
+	concat := strings.Join(r.Header.Values("Upload-Concat"), ",")
+	if concat != "" && concat != partialUpload {
+		return t.join(w, r, who, concat)
+	}
 	length, err := declaredLength(r.Header)
 	if err != nil {
 		return err
@@ -115,12 +121,11 @@ func (t tus) post(w http.ResponseWriter, r *http.Request, who api.Principal) err
 	if _, err := t.s.declare(upload{Length: length}, c); err != nil {
 		return err
 	}
-	u, err := t.s.create(r.Context(), creation{Owner: who.User, Length: length, Metadata: m})
+	u, err := t.s.create(r.Context(), creation{Owner: who.User, Length: length, Metadata: m, Partial: concat != ""})
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", "/v1/uploads/"+string(u.ID))
-	w.Header().Set("Melodyud-Track", string(u.Track))
+	announce(w, u)
 	if withBytes {
 		if u, err = t.s.write(r.Context(), u, c); err != nil {
 			return err
@@ -130,6 +135,38 @@ func (t tus) post(w http.ResponseWriter, r *http.Request, who api.Principal) err
 	expires(w, u)
 	w.WriteHeader(http.StatusCreated)
 	return nil
+}
+
+// join makes an upload of partial ones, whose bytes are here already (TUS-5).
+func (t tus) join(w http.ResponseWriter, r *http.Request, who api.Principal, concat string) error {
+	if !strings.HasPrefix(concat, finalUpload) {
+		return errConcat
+	}
+	if r.Header.Get("Upload-Length") != "" || r.Header.Get("Upload-Defer-Length") != "" {
+		return errLength
+	}
+	if isOffsetType(r) && r.ContentLength != 0 {
+		return errFinal
+	}
+	m, err := parseMetadata(r.Header.Get("Upload-Metadata"))
+	if err != nil {
+		return err
+	}
+	u, err := t.s.join(r.Context(), creation{Owner: who.User, Metadata: m}, concat)
+	if err != nil {
+		return err
+	}
+	announce(w, u)
+	w.WriteHeader(http.StatusCreated)
+	return nil
+}
+
+// announce tells where an upload is and what it becomes.
+func announce(w http.ResponseWriter, u upload) {
+	w.Header().Set("Location", uploadsPath+"/"+string(u.ID))
+	if u.Concat != partialUpload {
+		w.Header().Set("Melodyud-Track", string(u.Track))
+	}
 }
 
 // override lets clients that cannot send PATCH, HEAD or DELETE send POST (TUS-3).
@@ -166,7 +203,12 @@ func (t tus) head(w http.ResponseWriter, r *http.Request, who api.Principal) err
 	if u.Metadata.raw != "" {
 		h.Set("Upload-Metadata", u.Metadata.raw)
 	}
-	h.Set("Melodyud-Track", string(u.Track))
+	if u.Concat != "" {
+		h.Set("Upload-Concat", u.Concat)
+	}
+	if u.Concat != partialUpload {
+		h.Set("Melodyud-Track", string(u.Track))
+	}
 	expires(w, u)
 	w.WriteHeader(http.StatusOK)
 	return nil
@@ -266,7 +308,7 @@ func isOffsetType(r *http.Request) bool {
 
 // expires tells until when an unfinished upload is kept.
 func expires(w http.ResponseWriter, u upload) {
-	if u.State == StateOpen {
+	if u.expires() {
 		w.Header().Set("Upload-Expires", u.Due.UTC().Format(http.TimeFormat))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,8 +25,9 @@ const octets = "application/offset+octet-stream"
 type tusCase struct {
 	name    string
 	method  string
-	path    string // default: the upload
-	headers []string
+	given   func(f *fixture) string // makes another upload to ask
+	path    string                  // default: the upload
+	headers []string                // "{this}" is the upload's path
 	body    string
 	status  int
 	code    string            // of the problem
@@ -57,7 +59,7 @@ func tusTable() []tusCase {
 			name: "discovery", method: "OPTIONS", path: "/v1/uploads", headers: []string{"Tus-Resumable", "", "Authorization", ""}, status: 204,
 			want: map[string]string{
 				"Tus-Version": "1.0.0", "Tus-Max-Size": "64", "Tus-Checksum-Algorithm": "sha1,sha256,md5,crc32",
-				"Tus-Extension": "creation,creation-with-upload,creation-defer-length,termination,checksum,expiration",
+				"Tus-Extension": "creation,creation-with-upload,creation-defer-length,termination,checksum,expiration,concatenation",
 			},
 		},
 		{name: "discovery ignores the version", method: "OPTIONS", headers: []string{"Tus-Resumable", "9.9"}, status: 204},
@@ -137,9 +139,94 @@ func tusTable() []tusCase {
 		{name: "terminate without version", method: "DELETE", headers: []string{"Tus-Resumable", ""}, status: 412, code: "tus.version"},
 		{name: "TUS-6: terminate another's upload", method: "DELETE", headers: []string{"Authorization", "Bearer bob"}, status: 404, code: "upload.unknown"},
 		{name: "terminate signed out", method: "DELETE", headers: []string{"Authorization", ""}, status: 401, code: "auth.missing"},
+		{name: "terminate a terminated upload", given: ended, method: "DELETE", status: 410, code: "upload.gone", offset: "-"},
+		{name: "head of a terminated upload", given: ended, method: "HEAD", status: 410, offset: "-"},
+		{name: "patch of an expired upload", given: expired, method: "PATCH", body: "5", headers: []string{"Content-Type", octets, "Upload-Offset", "4"}, status: 410, code: "upload.gone", offset: "-"},
+		{name: "TUS-7: head of an expired upload says gone, not signed out", given: expired, method: "HEAD", status: 410, offset: "-"},
+		{name: "head of a deferred upload", given: deferred, method: "HEAD", status: 200, want: map[string]string{"Upload-Defer-Length": "1", "Upload-Length": "", "Upload-Offset": "4"}},
+		patches("56", "Upload-Length", "6").on(deferred).gives("length declared with the last bytes", 204, "").with(map[string]string{"Upload-Offset": "6", "Upload-Expires": ""}).moves("6"),
+		patches("", "Upload-Length", "3").on(deferred).gives("length declared below the offset", 400, "upload.length"),
+		patches("", "Upload-Length", "65").on(deferred).gives("length declared past the maximum", 413, "upload.too-large"),
+		patches(long).on(deferred).gives("overflow without a length", 413, "upload.too-large"),
+		{name: "head of a complete upload", given: whole, method: "HEAD", status: 200, want: map[string]string{"Upload-Offset": "4", "Upload-Length": "4", "Upload-Expires": ""}},
+		patches("").on(whole).gives("TUS-4: patch to a complete upload at its offset", 204, "").with(map[string]string{"Upload-Offset": "4"}),
+		patches("5").on(whole).gives("patch past a complete upload", 413, "upload.overflow"),
+
+		creates("Upload-Length", "10", "Upload-Concat", "partial").gives("TUS-5: create partial", 201, "").with(map[string]string{"Location": "*", "Upload-Expires": "*", "Melodyud-Track": ""}),
+		creates("Upload-Length", "0", "Upload-Concat", "partial").gives("TUS-5: an empty piece is allowed", 201, "").with(map[string]string{"Location": "*"}),
+		creates("Upload-Concat", "partial").gives("TUS-5: partial without a length", 400, "upload.length"),
+		{name: "TUS-5: head of an unfinished partial", given: partial, method: "HEAD", status: 200, want: map[string]string{"Upload-Concat": "partial", "Upload-Offset": "4", "Upload-Length": "10", "Upload-Expires": "*"}},
+		patches("567890").on(partial).gives("TUS-5: partial to its end", 204, "").with(map[string]string{"Upload-Offset": "10", "Upload-Expires": "*"}).moves("10"),
+		{name: "TUS-5: head of a finished partial", given: stored, method: "HEAD", status: 200, want: map[string]string{"Upload-Concat": "partial", "Upload-Offset": "4", "Upload-Length": "4", "Upload-Expires": "*"}},
+		patches("").on(stored).gives("TUS-5: empty patch of a finished partial", 204, ""),
+		creates("Upload-Concat", "final;{this}").on(stored).gives("TUS-5: final of one", 201, "").with(map[string]string{"Location": "*", "Melodyud-Track": "*", "Upload-Expires": "", "Upload-Offset": ""}),
+		creates("Upload-Concat", "final; https://music.example{this}  {this} ").on(stored).gives("TUS-5: absolute addresses, repeated, loosely spaced", 201, ""),
+		creates("Upload-Concat", "final;{this}", "Upload-Length", "4").on(stored).gives("TUS-5: final with a length", 400, "upload.length"),
+		creates("Upload-Concat", "final;{this}", "Upload-Metadata", "a !").on(stored).gives("TUS-5: final with bad metadata", 400, "upload.metadata"),
+		creates("Upload-Concat", "final;{this}").on(partial).gives("TUS-5: final of an unfinished partial", 400, "upload.concat-unfinished"),
+		creates("Upload-Concat", "final;{this}").gives("TUS-5: final of an upload that is not partial", 400, "upload.concat"),
+		creates("Upload-Concat", "final;{this}").on(final).gives("TUS-5: final of a final", 400, "upload.concat"),
+		creates("Upload-Concat", "final;{this}").on(ended).gives("TUS-5: final of a terminated upload", 400, "upload.concat"),
+		creates("Upload-Concat", "final;{this}").on(lapsed).gives("TUS-5: final of an expired partial", 400, "upload.concat"),
+		creates("Upload-Concat", "final;{this}", "Authorization", "Bearer bob").on(stored).gives("TUS-5, TUS-6: final of another's partial", 400, "upload.concat"),
+		creates("Upload-Concat", "final;/v1/uploads/upl_01ARZ3NDEKTSV4RRFFQ69G5FAV").gives("TUS-5: final of an unknown id", 400, "upload.concat"),
+		creates("Upload-Concat", "final;/files/a").gives("TUS-5: final of a foreign address", 400, "upload.concat"),
+		creates("Upload-Concat", "final;").gives("TUS-5: final of nothing", 400, "upload.concat"),
+		creates("Upload-Concat", "whole", "Upload-Length", "4").gives("TUS-5: neither partial nor final", 400, "upload.concat"),
+		creates("Upload-Concat", "final;"+strings.Repeat("{this} ", 17)).on(stored).gives("TUS-5: final past the maximum", 413, "upload.too-large"),
+		{name: "TUS-5: final with bytes", given: stored, method: "POST", path: "/v1/uploads", body: "x", headers: []string{"Upload-Concat", "final;{this}", "Content-Type", octets}, status: 403, code: "upload.final", offset: "-"},
+		{name: "TUS-5: head of a final", given: final, method: "HEAD", status: 200, want: map[string]string{"Upload-Concat": "*", "Upload-Offset": "8", "Upload-Length": "8", "Upload-Expires": "", "Upload-Metadata": "title U29uZw=="}, offset: "8"},
+		patches("x").on(final).gives("TUS-5: patch of a final", 403, "upload.final").moves("8"),
+		{name: "TUS-5: empty patch of a final at its end", given: final, method: "PATCH", headers: []string{"Content-Type", octets, "Upload-Offset", "8"}, status: 403, code: "upload.final", offset: "8"},
+		{name: "TUS-5: terminate a partial", given: stored, method: "DELETE", status: 204, offset: "-"},
+
 		{name: "describe without the version", method: "GET", headers: []string{"Tus-Resumable", ""}, status: 200},
 		{name: "TUS-6: describe another's upload", method: "GET", headers: []string{"Authorization", "Bearer bob"}, status: 404, code: "upload.unknown"},
 	}
+}
+
+func (c tusCase) on(given func(f *fixture) string) tusCase { c.given = given; return c }
+
+// The uploads a row may ask, standing at offset four.
+
+func begun(f *fixture, length int, headers ...string) string {
+	f.t.Helper()
+	path := f.create(length, headers...)
+	if a := f.patch(path, 0, []byte("1234")); a.StatusCode != 204 {
+		f.t.Fatalf("set up: %d %s", a.StatusCode, a.body)
+	}
+	return path
+}
+
+func open(f *fixture) string {
+	return begun(f, 10, "Upload-Metadata", "filename c8WCb8WEY2UuZmxhYw==")
+}
+func deferred(f *fixture) string { return begun(f, -1) }
+func whole(f *fixture) string    { return begun(f, 4) }
+func partial(f *fixture) string  { return begun(f, 10, "Upload-Concat", "partial") }
+func stored(f *fixture) string   { return begun(f, 4, "Upload-Concat", "partial") }
+
+func final(f *fixture) string {
+	one := stored(f)
+	return f.join([]string{one, one}, "Upload-Metadata", "title U29uZw==")
+}
+
+func ended(f *fixture) string {
+	path := open(f)
+	f.do("DELETE", path, nil)
+	return path
+}
+
+func expired(f *fixture) string {
+	path := open(f)
+	f.clock.Add(25 * time.Hour)
+	return path
+}
+
+func lapsed(f *fixture) string {
+	path := stored(f)
+	f.clock.Add(25 * time.Hour)
+	return path
 }
 
 func sum(algorithm, data string) string {
@@ -166,11 +253,10 @@ func TestEveryAnswerIsTheOneTusRequires(t *testing.T) { // standards.md 7.1
 	for _, c := range tusTable() {
 		t.Run(c.name, func(t *testing.T) {
 			f := &fixture{Service: f.Service, t: t, db: f.db, store: f.store, catalog: f.catalog, clock: f.clock, url: f.url}
-			upload := f.create(10, "Upload-Metadata", "filename c8WCb8WEY2UuZmxhYw==")
-			if a := f.patch(upload, 0, []byte("1234")); a.StatusCode != 204 {
-				t.Fatalf("set up: %d %s", a.StatusCode, a.body)
+			if c.given == nil {
+				c.given = open
 			}
-			f.check(c, upload)
+			f.check(c, c.given(f))
 		})
 	}
 }
@@ -181,7 +267,11 @@ func (f *fixture) check(c tusCase, upload string) {
 	if path == "" {
 		path = upload
 	}
-	a := f.do(c.method, path, strings.NewReader(c.body), c.headers...)
+	headers := slices.Clone(c.headers)
+	for i := range headers {
+		headers[i] = strings.ReplaceAll(headers[i], "{this}", upload)
+	}
+	a := f.do(c.method, path, strings.NewReader(c.body), headers...)
 	if a.StatusCode != c.status || c.method != "HEAD" && a.code() != c.code {
 		f.t.Errorf("%d %q, want %d %q: %s", a.StatusCode, a.code(), c.status, c.code, a.body)
 	}

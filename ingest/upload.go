@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -22,6 +23,7 @@ type State string
 const (
 	StateOpen     State = "open"
 	StateComplete State = "complete"
+	StateStored   State = "stored" // a partial upload with all its bytes, to be joined with others
 	StateReceived State = "received"
 	StateRefused  State = "refused"
 	StateExpired  State = "expired"
@@ -40,19 +42,23 @@ type upload struct {
 	Offset   int64 // bytes that are durable
 	Hash     string
 	Metadata metadata
+	Concat   string // partialUpload, finalUpload and the addresses of its parts, or empty
 	SHA256   string
 	Code     string
 	Reason   string
 	Version  int64
 	Attempt  int64
-	Due      time.Time // while open: when it expires
+	Due      time.Time // while open or stored: when it expires
 	Created  time.Time
 	Updated  time.Time
 }
 
 func (u upload) gone(now time.Time) bool {
-	return u.State == StateExpired || u.State == StateEnded || u.State == StateOpen && !now.Before(u.Due)
+	return u.State == StateExpired || u.State == StateEnded || u.expires() && !now.Before(u.Due)
 }
+
+// expires reports whether the upload is given up at its Due.
+func (u upload) expires() bool { return u.State == StateOpen || u.State == StateStored }
 
 // room is how many bytes the upload can still take.
 func (u upload) room(limit int64) int64 {
@@ -67,23 +73,19 @@ type creation struct {
 	Owner    melodyud.UserID
 	Length   int64 // or unknown
 	Metadata metadata
+	Partial  bool // a piece of a file, for join
 }
 
 // create opens an upload and reserves its track.
 func (s *Service) create(ctx context.Context, c creation) (upload, error) {
-	if err := s.checkLength(c.Length); err != nil {
+	if err := s.checkLength(c.Length, c.Partial); err != nil {
 		return upload{}, err
 	}
-	now := s.config.Now()
-	u := upload{
-		ID: melodyud.NewUploadID(now), Owner: c.Owner, Track: melodyud.NewTrackID(now), State: StateOpen,
-		Length: c.Length, Hash: saveHash(sha256.New()), Metadata: c.Metadata, Version: 1,
-		Due: now.Add(s.config.TTL), Created: now, Updated: now,
-	}
+	u := s.newUpload(c)
 	err := s.config.DB.InTx(ctx, func(tx database.Tx) error {
 		var open int
-		err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM uploads WHERE owner = ? AND state = ?`,
-			[]any{string(u.Owner), string(StateOpen)}, &open)
+		err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM uploads WHERE owner = ? AND state IN (?, ?)`,
+			[]any{string(u.Owner), string(StateOpen), string(StateStored)}, &open)
 		if err != nil {
 			return err
 		}
@@ -99,11 +101,28 @@ func (s *Service) create(ctx context.Context, c creation) (upload, error) {
 	return u, fault.Point("upload.created")
 }
 
+func (s *Service) newUpload(c creation) upload {
+	now := s.config.Now()
+	u := upload{
+		ID: melodyud.NewUploadID(now), Owner: c.Owner, Track: melodyud.NewTrackID(now), State: StateOpen,
+		Length: c.Length, Hash: saveHash(sha256.New()), Metadata: c.Metadata, Version: 1,
+		Due: now.Add(s.config.TTL), Created: now, Updated: now,
+	}
+	if c.Partial {
+		u.Concat = partialUpload
+	}
+	if c.Length == 0 {
+		u.State, u.SHA256 = StateStored, hex.EncodeToString(sha256.New().Sum(nil))
+	}
+	return u
+}
+
 // checkLength refuses what could never be finished. An empty file is complete when
-// it is created (TUS-4), and no music: it is refused right there.
-func (s *Service) checkLength(n int64) error {
+// it is created (TUS-4), and no music: it is refused right there. An empty piece of
+// a file is allowed.
+func (s *Service) checkLength(n int64, partial bool) error {
 	switch {
-	case n == 0:
+	case n == 0 && !partial:
 		return errEmpty
 	case n > s.config.MaxSize:
 		return errTooLarge
@@ -113,11 +132,11 @@ func (s *Service) checkLength(n int64) error {
 
 func insert(ctx context.Context, tx database.Tx, u upload) error {
 	_, err := tx.Exec(ctx, `INSERT INTO uploads (id, owner, track, state, length, progress, hash, metadata,
-		file_name, title, artist, album, version, due, created, updated)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		file_name, title, artist, album, concat, sha256, version, due, created, updated)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		string(u.ID), string(u.Owner), string(u.Track), string(u.State), u.Length, u.Offset, u.Hash, u.Metadata.raw,
 		u.Metadata.fileName, u.Metadata.tags.Title, u.Metadata.tags.Artist, u.Metadata.tags.Album,
-		u.Version, database.Millis(u.Due), database.Millis(u.Created), database.Millis(u.Updated))
+		u.Concat, u.SHA256, u.Version, database.Millis(u.Due), database.Millis(u.Created), database.Millis(u.Updated))
 	return err
 }
 
@@ -126,10 +145,10 @@ func (s *Service) load(ctx context.Context, id melodyud.UploadID) (upload, error
 	u := upload{ID: id}
 	var due, created, updated int64
 	err := s.config.DB.QueryRow(ctx, `SELECT owner, track, state, length, progress, hash, metadata, file_name, title, artist, album,
-		sha256, code, reason, version, attempt, due, created, updated FROM uploads WHERE id = ?`, []any{string(id)},
+		concat, sha256, code, reason, version, attempt, due, created, updated FROM uploads WHERE id = ?`, []any{string(id)},
 		&u.Owner, &u.Track, &u.State, &u.Length, &u.Offset, &u.Hash, &u.Metadata.raw, &u.Metadata.fileName,
 		&u.Metadata.tags.Title, &u.Metadata.tags.Artist, &u.Metadata.tags.Album,
-		&u.SHA256, &u.Code, &u.Reason, &u.Version, &u.Attempt, &due, &created, &updated)
+		&u.Concat, &u.SHA256, &u.Code, &u.Reason, &u.Version, &u.Attempt, &due, &created, &updated)
 	if errors.Is(err, melodyud.ErrNotFound) {
 		return upload{}, errUnknown
 	}
@@ -182,7 +201,7 @@ func (s *Service) end(ctx context.Context, u upload) error {
 		return errGone
 	}
 	s.metrics.uploads.WithLabelValues(string(StateEnded)).Inc()
-	s.tidy(ctx, u.ID)
+	s.tidy(ctx, u)
 	return nil
 }
 
