@@ -53,6 +53,9 @@ type render struct {
 
 	meter    *pcm.Meter
 	waveform *features.Waveform
+	measured chan struct{} // closed when the meter has heard everything
+	features melodyud.Features
+	analysis melodyud.Analysis
 	samples  int64
 }
 
@@ -87,6 +90,11 @@ func (r *render) plan(ctx context.Context) (*fan[chunk], error) {
 	}
 	sound := newSoundFan()
 	r.startMeters(ctx, sound.line())
+	if !r.job.deaf {
+		if err := r.startAnalyzer(ctx, sound.line()); err != nil {
+			return nil, err
+		}
+	}
 	folded := newSoundFan() // for AAC encoders that take samples
 	var coders []*lane
 	for _, l := range lanes {
@@ -189,6 +197,7 @@ func losslessDepth(bits int, lossless bool) int {
 
 func (r *render) startMeters(ctx context.Context, line <-chan *shared[chunk]) {
 	r.meter, r.waveform = pcm.NewMeter(r.src.Format()), features.NewWaveform(r.src.Format())
+	r.measured = make(chan struct{})
 	r.start(func() error {
 		err := drain(ctx, line, func(c *chunk) error {
 			r.meter.Write(c.block)
@@ -198,8 +207,38 @@ func (r *render) startMeters(ctx context.Context, line <-chan *shared[chunk]) {
 		if err != nil {
 			return err
 		}
+		close(r.measured)
 		return fault.Point("render.features")
 	})
+}
+
+// startAnalyzer hears the sound in a line of its own: no encoder waits for it
+// longer than a line is.
+func (r *render) startAnalyzer(ctx context.Context, line <-chan *shared[chunk]) error {
+	analyzer, err := features.New(r.src.Format(), r.engine.features)
+	if err != nil {
+		return err
+	}
+	r.start(func() error {
+		err := drain(ctx, line, func(c *chunk) error {
+			analyzer.Write(c.block)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		select {
+		case <-r.measured:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		source := r.src.Facts().Source
+		r.features, r.analysis = analyzer.Close(features.Measured{
+			Loudness: r.meter.Loudness(), ShortTerm: r.meter.ShortTerm(), BitDepth: source.BitDepth, Lossless: source.Lossless,
+		})
+		return nil
+	})
+	return nil
 }
 
 func (r *render) startEncoder(ctx context.Context, line <-chan *shared[chunk], l *lane) {
@@ -385,17 +424,11 @@ func (r *render) report() Report {
 	rep := Report{
 		Source: facts.Source, Grid: r.grid, SampleRate: r.grid.Lossless.Rate, Samples: r.samples,
 		Loudness: r.meter.Loudness(), Tags: facts.Tags, Cover: facts.Cover,
-		Waveform: r.waveform.Encode(), Warnings: facts.Warnings,
+		Features: r.features, Analysis: r.analysis, Waveform: r.waveform.Encode(), Warnings: facts.Warnings,
 	}
 	if r.grid.Resampled {
 		to, from := int64(rep.SampleRate), int64(f.Rate)
 		rep.Samples = (r.samples*to + from - 1) / from
-	}
-	rep.Features = melodyud.Features{
-		Schema: melodyud.FeaturesSchema, Version: analyserVersion, SampleRate: f.Rate, Channels: f.Channels, BitDepth: facts.Source.BitDepth, Duration: float64(r.samples) / float64(f.Rate), Loudness: rep.Loudness,
-	}
-	if at, ok := features.Highlight(r.meter.ShortTerm()); ok {
-		rep.Features.PreviewStart = &at
 	}
 	return rep
 }

@@ -4,6 +4,7 @@
 // the block, never by the track; nothing uncompressed is stored.
 //
 //	decode.Stream -- blocks --+-- meters, waveform
+//	                          +-- features
 //	                          +-- [resample] -- FLAC ----------- media.Sink
 //	                          +-- down-mix, resample --+-- AAC -- media.Sink
 //	                                                   +-- AAC -- media.Sink
@@ -22,6 +23,7 @@ import (
 	"github.com/melodyud/melodyud/internal/media"
 	"github.com/melodyud/melodyud/transcode/decode"
 	"github.com/melodyud/melodyud/transcode/encode"
+	"github.com/melodyud/melodyud/transcode/features"
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
 
@@ -58,11 +60,12 @@ type Config struct {
 // Engine renders tracks. It holds no state between calls and is safe for
 // concurrent use.
 type Engine struct {
-	decode  decode.Config
-	encoder string
-	ffmpeg  string // the encoder's, when it is used
-	aac     string // the AAC encoder and its version
-	open    func(context.Context, *os.File) (source, error)
+	decode   decode.Config
+	encoder  string
+	ffmpeg   string // the encoder's, when it is used
+	aac      string // the AAC encoder and its version
+	features features.Config
+	open     func(context.Context, *os.File) (source, error)
 }
 
 // source is a master being decoded.
@@ -110,16 +113,22 @@ func (e *Engine) useFFmpeg(name string) error {
 // Versions of what decides a rendition's bytes. Any change that alters output
 // must count one of them up, for objects never change under a name.
 const (
-	decoderVersion  = "decode2" // resampling and folding, too
-	flacVersion     = "flac2"
-	aacVersion      = "aac1"
-	analyserVersion = "features3"
+	decoderVersion = "decode2" // resampling and folding, too
+	flacVersion    = "flac2"
+	aacVersion     = "aac1"
 )
 
 // Version names everything that decides a render's bytes besides the master and
 // the ladder. It is part of the render hash.
 func (e *Engine) Version() string {
-	return decoderVersion + "/" + flacVersion + "/" + e.aac + "/" + analyserVersion
+	return decoderVersion + "/" + flacVersion + "/" + e.aac
+}
+
+// Analyzer names everything that decides what is heard of a master: the analyzer's
+// version, and a hash of what is configured. It is no part of the render hash, so
+// that a new analyzer need not render again.
+func (e *Engine) Analyzer() (version int, params string) {
+	return features.Version, e.features.ParamsHash()
 }
 
 // Probe judges a file by its headers, quickly. What is wrong with it is a
@@ -135,9 +144,15 @@ func (e *Engine) Probe(ctx context.Context, f *os.File) (Facts, error) {
 
 // Examine decodes the whole file and measures it, without encoding anything:
 // the verdict that Render would come to. The Report's Grid tells how it would be
-// rendered.
+// rendered; of the features it has the loudness alone.
 func (e *Engine) Examine(ctx context.Context, f *os.File) (Report, error) {
-	return e.Render(ctx, f, Job{})
+	return e.Render(ctx, f, Job{deaf: true})
+}
+
+// Listen decodes the whole file and hears what there is to hear, without encoding
+// anything: the Report has the features that Render would find. progress may be nil.
+func (e *Engine) Listen(ctx context.Context, f *os.File, progress func(fraction float64)) (Report, error) {
+	return e.Render(ctx, f, Job{Progress: progress})
 }
 
 // Job is what to render and where to.
@@ -152,6 +167,8 @@ type Job struct {
 	// done: 0 to 1. It hears nothing of files that do not say how long they are.
 	// May be nil.
 	Progress func(fraction float64)
+
+	deaf bool // measure only
 }
 
 // Report is what a render has found out.
@@ -162,6 +179,7 @@ type Report struct {
 	Samples    int64 // per channel, at SampleRate
 	Loudness   melodyud.Loudness
 	Features   melodyud.Features
+	Analysis   melodyud.Analysis
 	Tags       melodyud.Tags
 	Cover      Cover
 	Waveform   []byte // audiowaveform, version 2, 8 bits

@@ -22,6 +22,9 @@ func (w *worker) collect(ctx context.Context, l *lease) error {
 	for _, hash := range left.RenderHashes {
 		folders = append(folders, "media/"+hash+"/")
 	}
+	for _, hash := range left.FeatureSets {
+		folders = append(folders, "features/"+hash+"/")
+	}
 	for _, folder := range folders {
 		if err := w.deleteAll(ctx, folder); err != nil {
 			return fmt.Errorf("delete %s: %w", folder, err)

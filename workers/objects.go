@@ -61,8 +61,8 @@ func itemsIn(dir string) (items []item, total int64, err error) {
 		if err != nil {
 			return nil, 0, err
 		}
-		if strings.HasPrefix(e.Name(), ".") || !info.Mode().IsRegular() {
-			continue // a spool
+		if strings.HasPrefix(e.Name(), ".") || !info.Mode().IsRegular() || slices.Contains(featureFiles, e.Name()) {
+			continue // a spool, or what has a folder of its own
 		}
 		items = append(items, item{e.Name(), info.Size(), rank(e.Name())})
 		total += info.Size()

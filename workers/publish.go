@@ -25,6 +25,15 @@ func (w *worker) publish(ctx context.Context, l *lease) error {
 	if err != nil {
 		return err
 	}
+	if c.FeaturesHash != "" {
+		heard, err := w.heard(ctx, c.FeaturesHash)
+		if err == nil && !heard {
+			err = errUnheard
+		}
+		if err != nil {
+			return err
+		}
+	}
 	key := "releases/" + string(c.Release) + "/manifest.json"
 	_, err = w.c.Store.Put(ctx, key, bytes.NewReader(raw), int64(len(raw)), objectstore.PutOptions{ContentType: contentTypes[".json"]})
 	if err != nil {
@@ -36,12 +45,15 @@ func (w *worker) publish(ctx context.Context, l *lease) error {
 	if err := fault.Point("publish.flip"); err != nil {
 		return err
 	}
-	rel := melodyud.Release{ID: c.Release, RenderHash: c.RenderHash, Duration: m.Duration(), HasCover: cover}
+	rel := melodyud.Release{ID: c.Release, RenderHash: c.RenderHash, FeaturesHash: c.FeaturesHash, Duration: m.Duration(), HasCover: cover}
 	if _, err := w.c.Catalog.Publish(ctx, c, rel); err != nil {
 		return err
 	}
 	return fault.Point("publish.flipped")
 }
+
+// errUnheard sends a track back to rendering, which listens again.
+var errUnheard = errors.New("the features are not stored")
 
 func (w *worker) hasCover(ctx context.Context, hash string) (bool, error) {
 	for _, name := range coverFiles {

@@ -34,9 +34,16 @@ func (w *worker) render(ctx context.Context, l *lease) error {
 	if err := w.c.Catalog.Storing(ctx, l.claim, hash); err != nil {
 		return err
 	}
+	set := FeatureSet(w.c.Engine, master.SHA256)
+	if err := w.c.Catalog.Listening(ctx, l.claim, set); err != nil {
+		return err
+	}
 	there, err := w.stored(ctx, hash)
 	if err == nil && !there {
-		err = w.make(ctx, l, src, facts, filepath.Join(dir, "media"), hash)
+		err = w.make(ctx, l, src, facts, filepath.Join(dir, "media"), hash, set.Hash)
+	}
+	if err == nil && there { // but another analyzer may have heard it
+		err = w.listen(ctx, src, filepath.Join(dir, "features"), master, set, func(f float64) { l.show(melodyud.StageRendering, f) })
 	}
 	if err != nil {
 		return err
@@ -44,7 +51,7 @@ func (w *worker) render(ctx context.Context, l *lease) error {
 	if err := l.end(ctx); err != nil {
 		return err
 	}
-	return w.c.Catalog.Rendered(ctx, l.claim, melodyud.Rendering{Hash: hash, Tags: facts.Tags})
+	return w.c.Catalog.Rendered(ctx, l.claim, melodyud.Rendering{Hash: hash, FeaturesHash: set.Hash, Tags: facts.Tags})
 }
 
 // examine fetches a master and judges it by its headers.
@@ -111,7 +118,7 @@ func (a *attentive) Read(p []byte) (int, error) {
 }
 
 // make renders into dir and stores what came out.
-func (w *worker) make(ctx context.Context, l *lease, src *os.File, facts transcode.Facts, dir, hash string) error {
+func (w *worker) make(ctx context.Context, l *lease, src *os.File, facts transcode.Facts, dir, hash, featuresHash string) error {
 	done := w.metrics.stage("render")
 	l.show(melodyud.StageRendering, 0)
 	out, err := renderFile(ctx, w.c.Engine, src, facts, l.claim.Track.Master.SHA256, dir, w.c.Ladder,
@@ -125,5 +132,8 @@ func (w *worker) make(ctx context.Context, l *lease, src *os.File, facts transco
 	}
 	defer w.metrics.stage("store")()
 	l.show(melodyud.StageStoring, 0)
+	if err := w.storeFeatures(ctx, dir, featuresHash); err != nil {
+		return err
+	}
 	return w.storeAll(ctx, dir, hash, func(f float64) { l.show(melodyud.StageStoring, f) })
 }

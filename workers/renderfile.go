@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,11 +18,17 @@ import (
 	"github.com/melodyud/melodyud/transcode"
 )
 
-// renderer is the sound engine.
+// renderer makes renditions of sound.
 type renderer interface {
 	Version() string
 	Probe(ctx context.Context, f *os.File) (transcode.Facts, error)
 	Render(ctx context.Context, f *os.File, job transcode.Job) (transcode.Report, error)
+}
+
+// engine is what knows sound, as one object.
+type engine interface {
+	renderer
+	listener
 }
 
 // RenderHash names the folder media/<hash>/ of a master rendered with this engine
@@ -48,8 +53,8 @@ type Rendered struct {
 }
 
 // RenderFile renders src into dir, which it makes: one track file for each rung,
-// playlists, features.json, waveform.dat, the cover picture if there is one, and
-// manifest.json. The same master, engine and ladder give the same bytes.
+// playlists, features.json, analysis.json, waveform.dat, the cover picture if there
+// is one, and manifest.json. The same master, engine and ladder give the same bytes.
 // masterSHA256 is src's, in hexadecimal. progress, if not nil, hears the fraction
 // done from one goroutine. What is wrong with the file is a *melodyud.Refusal.
 func RenderFile(ctx context.Context, engine renderer, src *os.File, masterSHA256, dir string,
@@ -94,7 +99,10 @@ func renderFile(ctx context.Context, engine renderer, src *os.File, facts transc
 		return Rendered{}, err
 	}
 	out = Rendered{Tags: report.Tags, Warnings: report.Warnings, spooled: first.at}
-	if out.HasCover, err = writeExtras(dir, report); err != nil {
+	if out.HasCover, err = writeCover(dir, report.Cover); err != nil {
+		return Rendered{}, err
+	}
+	if err := writeFeatures(dir, masterSHA256, report); err != nil {
 		return Rendered{}, err
 	}
 	out.Manifest, err = pack.Seal(packager.Meta{
@@ -151,28 +159,16 @@ func (w *watched) WritePacket(p media.Packet) error {
 	return err
 }
 
-const (
-	featuresFile = "features.json"
-	waveformFile = "waveform.dat"
-)
-
 // coverFiles are the names a cover may have, by its type.
 var coverFiles = map[string]string{"image/jpeg": "cover-0.jpg", "image/png": "cover-0.png"}
 
-// writeExtras writes what lies beside the package's own files.
-func writeExtras(dir string, r transcode.Report) (hasCover bool, err error) {
-	features, err := json.MarshalIndent(r.Features, "", " ")
-	if err != nil {
-		return false, fmt.Errorf("encode features: %w", err)
+func writeCover(dir string, c transcode.Cover) (bool, error) {
+	name, ok := coverFiles[c.MIME]
+	if !ok || len(c.Data) == 0 {
+		return false, nil
 	}
-	files := map[string][]byte{featuresFile: append(features, '\n'), waveformFile: r.Waveform}
-	if name, ok := coverFiles[r.Cover.MIME]; ok && len(r.Cover.Data) > 0 {
-		files[name], hasCover = r.Cover.Data, true
+	if err := os.WriteFile(filepath.Join(dir, name), c.Data, 0o644); err != nil {
+		return false, fmt.Errorf("write %s: %w", name, err)
 	}
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
-			return false, fmt.Errorf("write %s: %w", name, err)
-		}
-	}
-	return hasCover, nil
+	return true, nil
 }

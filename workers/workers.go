@@ -39,6 +39,7 @@ type claims interface {
 // results are how a track moves on.
 type results interface {
 	Storing(ctx context.Context, c melodyud.Claim, renderHash string) error
+	Listening(ctx context.Context, c melodyud.Claim, set melodyud.FeatureSet) error
 	Rendered(ctx context.Context, c melodyud.Claim, r melodyud.Rendering) error
 	Publish(ctx context.Context, c melodyud.Claim, rel melodyud.Release) (melodyud.Track, error)
 }
@@ -76,7 +77,7 @@ type Config struct {
 	Catalog catalog           // required: the rows
 	Store   objectstore.Store // required: the bytes
 	Queue   queue.Queue       // required: the doorbells
-	Engine  renderer          // required: the sound; a *transcode.Engine
+	Engine  engine            // required: the sound; a *transcode.Engine
 
 	Ladder  melodyud.Ladder // qualities made of every track; default melodyud.DefaultLadder
 	Scratch string          // directory for work in progress, made when absent; default melodyud-work in os.TempDir

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -96,13 +97,33 @@ func (h *hands) count(task string) (n int) {
 type engine struct {
 	probe   func(ctx context.Context) error
 	render  func(ctx context.Context, job transcode.Job) error
+	listen  func(ctx context.Context, progress func(float64)) error
 	renders atomic.Int32
+	listens atomic.Int32
+	newer   atomic.Int32 // analyzer versions after the first
 	cover   []byte
 }
 
 var tags = melodyud.Tags{Title: "Tagged", Artist: "The Band"}
 
 func (e *engine) Version() string { return "noise1" }
+
+func (e *engine) Analyzer() (int, string) { return 1 + int(e.newer.Load()), "params" }
+
+func (e *engine) heard() melodyud.Features {
+	version, params := e.Analyzer()
+	return melodyud.Features{Schema: melodyud.FeaturesSchema, Version: fmt.Sprint(version), ParamsHash: params, Duration: 10}
+}
+
+func (e *engine) Listen(ctx context.Context, _ *os.File, progress func(float64)) (transcode.Report, error) {
+	e.listens.Add(1)
+	if e.listen != nil {
+		if err := e.listen(ctx, progress); err != nil {
+			return transcode.Report{}, err
+		}
+	}
+	return transcode.Report{Features: e.heard(), Waveform: []byte("wave")}, nil
+}
 
 func (e *engine) Probe(ctx context.Context, _ *os.File) (transcode.Facts, error) {
 	if e.probe != nil {
@@ -129,7 +150,7 @@ func (e *engine) Render(ctx context.Context, _ *os.File, job transcode.Job) (tra
 		}
 	}
 	job.Progress(1)
-	report := transcode.Report{Grid: grid, SampleRate: 44100, Samples: samples, Tags: tags, Waveform: []byte("wave")}
+	report := transcode.Report{Grid: grid, SampleRate: 44100, Samples: samples, Tags: tags, Features: e.heard(), Waveform: []byte("wave")}
 	if e.cover != nil {
 		report.Cover = transcode.Cover{MIME: "image/jpeg", Data: e.cover}
 	}
@@ -379,9 +400,14 @@ func TestAnUploadedTrackIsPublishedWithEverythingItNeeds(t *testing.T) {
 	all := w.objects()
 	folder := "media/" + track.Release.RenderHash + "/"
 	for _, name := range []string{"aac-64.mp4", "aac-256.mp4", "flac.mp4", "manifest.json", "index.m3u8", "hifi.m3u8",
-		"manifest.mpd", "flac.m3u8", "features.json", "waveform.dat", "cover-0.jpg"} {
+		"manifest.mpd", "flac.m3u8", "cover-0.jpg"} {
 		if all[folder+name] == "" {
 			t.Errorf("no %s", name)
+		}
+	}
+	for _, name := range []string{"features.json", "analysis.json", "waveform.dat"} {
+		if all["features/"+track.Release.FeaturesHash+"/"+name] == "" || all[folder+name] != "" {
+			t.Errorf("%s is not in the features' own folder", name)
 		}
 	}
 	if all["releases/"+string(track.Release.ID)+"/manifest.json"] != all[folder+"manifest.json"] {
@@ -781,7 +807,8 @@ func TestAFileRenderedByHandIsWhatTheQueueWouldStore(t *testing.T) {
 	for _, e := range entries {
 		content, err := os.ReadFile(filepath.Join(out, e.Name()))
 		w.must(err)
-		if key := "media/" + got.Manifest.RenderHash + "/" + e.Name(); stored[key] != string(content) {
+		rendered, heard := "media/"+got.Manifest.RenderHash+"/"+e.Name(), "features/"+workers.FeatureSet(w.engine, master.SHA256).Hash+"/"+e.Name()
+		if stored[rendered]+stored[heard] != string(content) {
 			t.Errorf("%s differs", e.Name())
 		}
 	}
