@@ -1,0 +1,128 @@
+package melodyud_test
+
+// subjects are the titles of the page's sections, by what codes begin with.
+var subjects = map[string]string{
+	"album": "Albums", "audio": "The sound of an upload", "auth": "Signing in and keys", "events": "Live news", "file": "Files for our tools",
+	"key": "Making keys", "offline": "Listening offline", "page": "Lists", "playback": "Playing", "playlist": "Playlists", "quota": "Quotas", "release": "Releases",
+	"request": "Any request", "ticket": "Playback links", "track": "Tracks", "tus": "The upload protocol (for makers of clients)",
+	"upload": "Uploads",
+}
+
+const refusalsHead = `<!-- Made by "go test . -run Refusal -update" of the source and of whatToDo in refusals_table_test.go. Do not edit. -->
+# Refusals
+
+Whatever is refused has a code that stays the same, for programs, and a sentence for people. The API sends both as a
+problem (RFC 9457, members ` + "`code` and `detail`" + `) with the status below; a track that was refused after its upload has them in
+` + "`refusal`" + `, and ` + "`melodyud probe`" + ` prints them before anything is sent. "…" stands for what is filled in.
+
+Anything else that goes wrong is our fault: status 500, code ` + "`internal`" + ` and an incident number to quote to the operator.
+`
+
+// whatToDo is the table of refusals: for each code what its reader can do. The
+// sentence itself stands beside the code in the source; docs/refusals.md is made
+// of both.
+var whatToDo = map[string]string{
+	"album.not-found": "Open the list of albums; publish a track of the album if it is yours.",
+
+	"audio.bad-depth":         "Export at 16 or 24 bits, integer.",
+	"audio.bad-rate":          "Export at 44.1 or 48 kHz. The operator sets the range with `--min-rate` and `--max-rate`.",
+	"audio.bad-samples":       "The file holds NaN, infinite or absurdly loud samples, mostly after a plug-in broke. Bypass it, or export as 24-bit integer.",
+	"audio.changes-format":    "Files were glued together. Open it in an editor and export it as one piece, or upload the parts.",
+	"audio.damaged":           "Export it again; if the file was copied or downloaded, take it from the source anew. Checksums of FLAC are compared: `flac -t` shows the same.",
+	"audio.needs-converter":   "Export in one of the formats named. The operator can install ffmpeg, which decodes the others (`--ffmpeg`).",
+	"audio.no-sound-data":     "The file has tags or headers only. Check that it plays, then export it again.",
+	"audio.too-complex":       "Export it again with another program: decoding hit the limit of memory or time. Tell the operator if it plays elsewhere.",
+	"audio.too-long":          "Split it into parts. The operator sets the limit with `--max-duration`.",
+	"audio.too-many-channels": "Mix down to stereo. The operator sets the limit with `--max-channels`.",
+	"audio.too-short":         "Check that all of it was exported. The operator sets the limit with `--min-duration`.",
+	"audio.truncated":         "The copy or the export was cut off. Copy or export it again and compare the sizes.",
+	"audio.unknown-format":    "Export in one of the formats named. Its name does not matter: content decides, and this is no sound, or an exotic kind.",
+
+	"auth.cross-origin": "Open the studio's own address and do it there.",
+	"auth.key":          "Sign in again, or ask the operator for a new key.",
+	"auth.missing":      "Send the header `Authorization: Bearer <key>`, or sign in on the page.",
+	"auth.role":         "Ask the operator for a key with the role that this needs.",
+	"auth.too-many":     "Wait for the time in `Retry-After`, then try the right key.",
+
+	"events.limit": "Close windows of the studio that you do not need.",
+	"file.not-mp4": "Give a file that begins with an MP4 box.",
+
+	"key.name":    "Choose a shorter name, or any at all.",
+	"key.roles":   "Name at least one of creator, listener, ops.",
+	"key.tier":    "Choose free or premium.",
+	"key.unknown": "List the keys and take the id from there.",
+
+	"offline.damaged":      "Fetch the track again on this device.",
+	"offline.device":       "Use letters, digits, dashes and underscores.",
+	"offline.form":         "Update the program, or fetch the track again.",
+	"offline.key-retired":  "Fetch the track again without `key_id`.",
+	"offline.not-offered":  "Stream the track instead.",
+	"offline.premium-only": "Change to the premium plan.",
+	"offline.rendition":    "Leave `rendition` out, or name one of the track's.",
+
+	"page.cursor": "Begin the list again without `cursor`.",
+
+	"playback.no-common-quality": "Play the tracks one by one.",
+	"playback.no-encryption":     "Ask without `encrypt`; the operator turns encryption on with keys.",
+	"playback.not-found":         "Ask the API for a new playback link; the track may have been withdrawn.",
+	"playback.premium-only":      "Play one of the AAC qualities, or change to the premium plan.",
+	"playback.unavailable":       "Try again after `Retry-After`; players do so by themselves.",
+	"playlist.length":            "Choose 1 to 100 tracks.",
+
+	"quota.bytes":   "Withdraw tracks you no longer need, or ask the operator for more room.",
+	"quota.hours":   "Withdraw tracks you no longer need, or ask the operator for more hours.",
+	"quota.uploads": "Go on after the time told.",
+
+	"release.not-found":     "Open the track's list of releases.",
+	"track.not-replaceable": "Upload it as a new track, or wait until the track is published.",
+
+	"conflict":           "Load it again, then repeat the change.",
+	"forbidden":          "Ask the operator for a key that may do it.",
+	"invalid":            "Compare the request with the API's description at `/openapi.json`.",
+	"limited":            "Wait for the time in `Retry-After`.",
+	"method-not-allowed": "Use one of the methods in the header `Allow`.",
+	"not-found":          "Check the address.",
+	"request.invalid":    "Correct what the member `errors` names.",
+	"too-large":          "Send less at once.",
+	"unauthenticated":    "Send a key, or sign in.",
+	"unavailable":        "Try again after `Retry-After`.",
+
+	"ticket.expired": "Ask the API for a new playback link.",
+	"ticket.invalid": "Ask the API for a new playback link, and keep it whole when copying.",
+
+	"track.no-picture":        "Put a cover into the file's tags and upload it again.",
+	"track.not-found":         "Open your list of tracks.",
+	"track.not-published":     "Wait until the track is published.",
+	"track.not-retryable":     "Nothing: the track is done, or being worked on.",
+	"track.number":            "Write a number from 1 to 9999, or 0 for none.",
+	"track.preview-start":     "Choose a start in the range told, or -1.",
+	"track.preview-too-early": "Wait until the track is published.",
+	"track.title":             "Write a title.",
+	"track.withdrawn":         "Upload it anew: a withdrawn track stays withdrawn.",
+
+	"tus.content-type": "Send the media type of the protocol.",
+	"tus.method":       "Override with one of the three methods.",
+	"tus.offset":       "Send the offset that HEAD has told.",
+	"tus.version":      "Send `Tus-Resumable: 1.0.0`.",
+
+	"upload.busy":              "Wait for `Retry-After`; clients of tus do so by themselves.",
+	"upload.checksum":          "Send the same chunk again.",
+	"upload.checksum-form":     "Send one of the algorithms of `Tus-Checksum-Algorithm`.",
+	"upload.concat":            "Write `partial`, or `final;` and the partial uploads' addresses.",
+	"upload.concat-unfinished": "Finish the partial uploads first.",
+	"upload.damaged":           "Upload the file again.",
+	"upload.empty":             "Choose another file, or export it again.",
+	"upload.final":             "Start a new upload.",
+	"upload.gone":              "Start a new upload.",
+	"upload.interrupted":       "Ask for the offset with HEAD and go on from there.",
+	"upload.length":            "Send `Upload-Length` as a number of bytes, once.",
+	"upload.locked":            "Try again after a few seconds.",
+	"upload.metadata":          "Correct the header as the protocol says.",
+	"upload.offset":            "Ask for the offset with HEAD and go on from there.",
+	"upload.overflow":          "Start again with the file's real length.",
+	"upload.stopping":          "Go on in a moment; nothing was lost.",
+	"upload.taken-over":        "Let the newer request finish.",
+	"upload.too-large":         "Send FLAC instead of WAV, or split it. The operator sets the limit with `--max-upload`.",
+	"upload.too-many":          "Finish or cancel unfinished uploads.",
+	"upload.unknown":           "Start a new upload.",
+}
