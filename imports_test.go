@@ -61,6 +61,7 @@ var arrows = map[string][]string{
 	"transcode/features":          {"transcode/pcm"},
 	"transcode/features/spectrum": {"transcode/pcm"},
 	"transcode/features/rhythm":   {"transcode/features/spectrum"},
+	"transcode/features/timbre":   {"transcode/features/spectrum"},
 	"packager":                    {"internal/media", "packager/fmp4", "packager/hls", "packager/dash"},
 	"packager/fmp4":               {"internal/media"},
 	"packager/elementary":         {"internal/media"},
@@ -69,6 +70,7 @@ var arrows = map[string][]string{
 
 	// Services: never each other, but for the engines they run.
 	"ingest":            shared,
+	"ingest/quota":      shared,
 	"internal/accounts": shared,
 	"internal/catalog":  append([]string{"internal/catalog/feed"}, shared...),
 	"workers":           append([]string{"transcode", "packager", "internal/media"}, shared...),

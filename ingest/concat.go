@@ -57,6 +57,9 @@ func (s *Service) join(ctx context.Context, c creation, concat string) (upload, 
 	}
 	err = s.config.DB.InTx(ctx, func(tx database.Tx) error {
 		u.Length = 0
+		if err := s.config.Quotas.Reserve(ctx, tx, u.Owner, 0, 1); err != nil {
+			return err
+		}
 		for _, id := range ids {
 			n, err := s.hold(ctx, tx, u, id)
 			if err != nil {

@@ -6,9 +6,10 @@
 // durably, and only then acknowledged: one transaction moves the upload's row to
 // the new offset and adds the part's row, if nobody moved it meanwhile. So an
 // acknowledged byte is never lost, and of two requests that write at once one
-// loses whole. A complete upload is copied to masters/<sha256>, its hash
-// checked again, and handed to the catalog; Run repeats whatever a crash left
-// undone.
+// loses whole. On a store whose objects can grow, the last part grows instead, and
+// its file becomes the master without a copy. A complete upload becomes
+// masters/<sha256>, its hash checked again, and is handed to the catalog; Run
+// repeats whatever a crash left undone.
 //
 //	open --(all bytes)--> complete --(handed over)--> received
 //	  |                      '--(catalog says no)--> refused
@@ -39,18 +40,34 @@ type tracks interface {
 	Receive(ctx context.Context, r melodyud.Receipt) (melodyud.Track, error)
 }
 
+// quotas keeps creators within what they were granted.
+type quotas interface {
+	// Reserve refuses bytes and uploads that go beyond the owner's quota, in the
+	// transaction that adds them and before it does.
+	Reserve(ctx context.Context, tx database.Tx, owner melodyud.UserID, bytes, uploads int64) error
+}
+
+// unlimited grants everything.
+type unlimited struct{}
+
+// Reserve implements quotas.
+func (unlimited) Reserve(context.Context, database.Tx, melodyud.UserID, int64, int64) error { return nil }
+
 // Config configures a Service.
 type Config struct {
 	DB      database.DB           // required
 	Store   objectstore.Store     // required
 	Tracks  tracks                // required
+	Quotas  quotas                // default: everything is granted
 	Logger  *slog.Logger          // default: discards
 	Metrics prometheus.Registerer // default: a private registry
 
 	MaxSize    int64 // bytes of one upload; default 2 GiB
 	MaxOpen    int   // unfinished uploads of one creator; default 100
-	MaxWriters int   // request bodies read at once, each with up to one part in memory; default 32
-	PartSize   int   // bytes of one part; default 8 MiB
+	// MaxWriters is how many request bodies are read at once, half of them one
+	// creator's. Each takes a part of memory; 128 KiB if Store is a Grower. Default 32; 128 for those.
+	MaxWriters int
+	PartSize   int // bytes that are made durable and acknowledged at once; default 8 MiB
 
 	TTL         time.Duration // an unfinished upload expires so long after its last byte; default 24 h
 	Remember    time.Duration // finished and expired uploads are known for; default 30 days
@@ -67,6 +84,7 @@ type Service struct {
 	config  Config
 	writers *writers
 	buffers *buffers
+	grower  objectstore.Grower // nil: parts never grow
 	metrics *metrics
 	nudge   chan struct{}
 }
@@ -84,9 +102,11 @@ func New(c Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register ingest metrics: %w", err)
 	}
-	return &Service{
-		config: c, metrics: m, writers: newWriters(c.MaxWriters), buffers: newBuffers(c.PartSize), nudge: make(chan struct{}, 1),
-	}, nil
+	s := &Service{config: c, metrics: m, writers: newWriters(c.MaxWriters), buffers: newBuffers(c.PartSize), nudge: make(chan struct{}, 1)}
+	if g, ok := c.Store.(objectstore.Grower); ok {
+		s.grower, s.buffers = g, newBuffers(min(c.PartSize, growBuffer))
+	}
+	return s, nil
 }
 
 func (c Config) withDefaults() Config {
@@ -99,9 +119,15 @@ func (c Config) withDefaults() Config {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Quotas == nil {
+		c.Quotas = unlimited{}
+	}
 	setDefault(&c.MaxSize, 2<<30)
 	setDefault(&c.InlineSize, 64<<20)
 	setDefault(&c.MaxOpen, 100)
+	if _, ok := c.Store.(objectstore.Grower); ok {
+		setDefault(&c.MaxWriters, 128)
+	}
 	setDefault(&c.MaxWriters, 32)
 	setDefault(&c.PartSize, 8<<20)
 	setDefault(&c.TTL, 24*time.Hour)

@@ -68,6 +68,9 @@ func (u upload) room(limit int64) int64 {
 	return limit - u.Offset
 }
 
+// reserved is how many bytes the upload takes of its owner's quota.
+func (u upload) reserved() int64 { return max(u.Length, u.Offset) }
+
 // creation is what a dialect asks for.
 type creation struct {
 	Owner    melodyud.UserID
@@ -91,6 +94,9 @@ func (s *Service) create(ctx context.Context, c creation) (upload, error) {
 		}
 		if open >= s.config.MaxOpen {
 			return errTooMany
+		}
+		if err := s.config.Quotas.Reserve(ctx, tx, u.Owner, u.reserved(), 1); err != nil {
+			return err
 		}
 		return insert(ctx, tx, u)
 	})

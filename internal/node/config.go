@@ -62,6 +62,7 @@ type Config struct {
 	Drain       time.Duration   `env:"MELODYUD_DRAIN" default:"25s" help:"How long a stop waits for work in hand."`
 
 	SoundLimits `embed:""`
+	Quotas      `embed:""`
 
 	LogFormat string `env:"MELODYUD_LOG_FORMAT" enum:"text,json" default:"text" help:"text or json."`
 	LogLevel  string `env:"MELODYUD_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`

@@ -137,8 +137,12 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 	if n.localKey, n.fresh, err = localKey(ctx, n.config, a); err != nil {
 		return err
 	}
+	quotas, err := n.newQuotas(tracks)
+	if err != nil {
+		return err
+	}
 	uploads, err := ingest.New(ingest.Config{
-		DB: n.backends.db, Store: n.backends.store, Tracks: tracks, MaxSize: n.config.MaxUpload,
+		DB: n.backends.db, Store: n.backends.store, Tracks: tracks, Quotas: quotas, MaxSize: n.config.MaxUpload,
 		Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
 	})
 	if err != nil {
@@ -147,7 +151,7 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 	n.runs("catalog", listening, tracks.Run)
 	n.runs("uploads", working, uploads.Run)
 	n.drains = append(n.drains, uploads.Drain)
-	for _, s := range []interface{ Register(*api.Router) }{a, tracks, uploads, work} {
+	for _, s := range []interface{ Register(*api.Router) }{a, tracks, quotas, uploads, work} {
 		s.Register(n.router)
 	}
 	n.registerPages()
