@@ -95,11 +95,6 @@ func (d *draft) fill(buf *buffer, body io.Reader) (ended, err error) {
 	if ended = buf.fill(body, d.room()); ended != nil || int64(buf.n) < d.room() {
 		return ended, nil
 	}
-	return d.over(body)
-}
-
-// over looks for bytes behind the upload's end.
-func (d *draft) over(body io.Reader) (ended, err error) {
 	var extra [1]byte
 	n, ended := io.ReadFull(body, extra[:])
 	switch {
@@ -181,7 +176,7 @@ func (d *draft) gather(ctx context.Context, n int, buf *buffer) error {
 }
 
 func (s *Service) readPart(ctx context.Context, p part, into []byte) error {
-	r, info, err := s.config.Store.Open(ctx, p.Name, 0, p.Size)
+	r, info, err := s.config.Store.Open(ctx, p.Name, 0, -1)
 	if errors.Is(err, melodyud.ErrNotFound) {
 		return errOffset.Because(err) // another process merged it away
 	}
@@ -189,7 +184,7 @@ func (s *Service) readPart(ctx context.Context, p part, into []byte) error {
 		return fmt.Errorf("open part %s: %w", p.Name, err)
 	}
 	defer r.Close()
-	if info.Size < p.Size {
+	if info.Size != p.Size {
 		return fmt.Errorf("part %s has %d bytes, its row says %d", p.Name, info.Size, p.Size)
 	}
 	if _, err := io.ReadFull(r, into); err != nil {
@@ -204,9 +199,7 @@ func (d *draft) replace(n int, p part) {
 	for _, old := range d.tail[cut:] {
 		if i := index(d.added, old); i >= 0 {
 			d.added = append(d.added[:i], d.added[i+1:]...)
-			if old.Name != p.Name {
-				d.loose = append(d.loose, old.Name)
-			}
+			d.loose = append(d.loose, old.Name)
 		} else {
 			d.replaced = append(d.replaced, old)
 		}
@@ -239,9 +232,7 @@ func (d *draft) commit(ctx context.Context) error {
 		return fmt.Errorf("advance upload %s: %w", d.row.ID, err)
 	}
 	for _, p := range d.replaced {
-		if sizeIn(d.added, p.Name) == 0 {
-			d.loose = append(d.loose, p.Name)
-		}
+		d.loose = append(d.loose, p.Name)
 	}
 	d.row, d.added, d.replaced = next, nil, nil
 	if next.State != StateOpen {
@@ -305,22 +296,17 @@ func (d *draft) advance(ctx context.Context, tx database.Tx, u upload) error {
 // they may be referred to: the janitor will know.
 func (d *draft) discard(ctx context.Context) {
 	keys := d.loose
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
-	defer cancel()
-	var err error
-	for _, p := range d.added {
-		switch before := sizeIn(d.replaced, p.Name); {
-		case d.unsure:
-		case before > 0:
-			err = errors.Join(err, d.s.grower.Cut(ctx, p.Name, p.Size, before))
-		default:
+	if !d.unsure {
+		for _, p := range d.added {
 			keys = append(keys, p.Name)
 		}
 	}
-	if len(keys) > 0 {
-		err = errors.Join(err, d.s.config.Store.Delete(ctx, keys...))
+	if len(keys) == 0 {
+		return
 	}
-	if err != nil {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
+	defer cancel()
+	if err := d.s.config.Store.Delete(ctx, keys...); err != nil {
 		d.s.config.Logger.Info("replaced parts are left to the janitor", "upload", string(d.row.ID), "error", err)
 	}
 }
