@@ -70,6 +70,31 @@ func root(k, n int) (re, im float32) {
 // for the caller to apply.
 func (f *FFT) Power(dst, x []float32) {
 	f.pack(x[:2*f.half])
+	re, im := f.transform()
+	f.unpack(dst[:f.half+1], re, im)
+}
+
+// Autocorrelate sets dst to the sums of x[i]*x[i+lag] for lags 0 to size/2. x has
+// size samples and counts as a circle: let its second half be 0 for a plain
+// autocorrelation.
+func (f *FFT) Autocorrelate(dst, x []float32) {
+	f.Power(dst, x)
+	h, gain := f.half, 1/float32(2*f.half)
+	re, im := f.re[0], f.im[0]
+	for i := range h { // the even and odd bins of the whole circle
+		re[i], im[i] = dst[min(2*i, 2*h-2*i)], dst[min(2*i+1, 2*h-2*i-1)]
+	}
+	re, im = f.transform()
+	dst[0], dst[h] = (re[0]+im[0])*gain, (re[0]-im[0])*gain
+	for k := 1; k <= h/2; k++ {
+		e, o := re[k]+re[h-k], im[k]+im[h-k]
+		t := float32(o*f.wr[k]) - float32((re[h-k]-re[k])*f.wi[k])
+		dst[k], dst[h-k] = (e+t)*(gain/2), (e-t)*(gain/2)
+	}
+}
+
+// transform does the complex transform of what is packed and returns where it is.
+func (f *FFT) transform() (re, im []float32) {
 	a := 0
 	for i := range f.stages {
 		f.stages[i].apply(f.re[a], f.im[a], f.re[1-a], f.im[1-a])
@@ -79,7 +104,7 @@ func (f *FFT) Power(dst, x []float32) {
 		pairs(f.re[a])
 		pairs(f.im[a])
 	}
-	f.unpack(dst[:f.half+1], f.re[a], f.im[a])
+	return f.re[a], f.im[a]
 }
 
 // pack takes even samples as real parts, odd ones as imaginary parts.

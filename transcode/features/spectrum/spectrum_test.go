@@ -53,6 +53,24 @@ func TestPowerIsThatOfAnotherTransform(t *testing.T) {
 	}
 }
 
+func TestTheAutocorrelationIsThatOfTheDefinition(t *testing.T) {
+	t.Parallel()
+	const size = 256
+	x := noise(size, 4)
+	clear(x[size/2:])
+	got := make([]float32, size/2+1)
+	spectrum.NewFFT(size).Autocorrelate(got, x)
+	for lag, v := range got {
+		want := 0.0
+		for i := range size / 2 {
+			want += float64(x[i]) * float64(x[(i+lag)%size])
+		}
+		if math.Abs(float64(v)-want) > 1e-4 {
+			t.Errorf("lag %d: %g, want %g", lag, v, want)
+		}
+	}
+}
+
 func TestSizesThatAreNoPowerOfTwoPanic(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{0, 4, 1000, -8} {
