@@ -14,7 +14,7 @@ const module = "github.com/melodyud/melodyud"
 // conventions.
 var shared = []string{
 	"internal/database", "internal/objectstore", "internal/eventlog", "internal/queue",
-	"internal/fault", "internal/ticket", "internal/api", "internal/ops",
+	"internal/fault", "internal/plain", "internal/ticket", "internal/api", "internal/ops",
 }
 
 // arrows is the house: which package may import which of ours. The root is
@@ -24,6 +24,7 @@ var arrows = map[string][]string{
 
 	// Ports and conventions.
 	"internal/fault":       {},
+	"internal/plain":       {},
 	"internal/ticket":      {},
 	"internal/ops":         {},
 	"internal/media":       {},
@@ -73,6 +74,7 @@ var arrows = map[string][]string{
 	"ingest/quota":      shared,
 	"internal/accounts": shared,
 	"internal/catalog":  append([]string{"internal/catalog/feed"}, shared...),
+	"internal/sound":    shared,
 	"workers":           append([]string{"transcode", "packager", "internal/media"}, shared...),
 	"edge":              append([]string{"edge/cache", "packager", "packager/fmp4", "packager/hls", "packager/dash", "internal/offline"}, shared...),
 	"edge/cache":        {"internal/objectstore"},

@@ -16,7 +16,6 @@ import (
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/catalog"
-	"github.com/melodyud/melodyud/internal/objectstore"
 	"github.com/melodyud/melodyud/internal/ticket"
 )
 
@@ -99,7 +98,6 @@ func TestTheAuthorizationMatrix(t *testing.T) {
 	pending := w.receive(nora).ID
 	gone := w.receive(nora).ID
 	published := w.publish(w.receive(nora).ID).ID
-	w.putAssets()
 	server := w.serve()
 	missing := melodyud.NewTrackID(w.clock.Now())
 	actors := []string{"", "Nora", "Emil", "Lisa", "Olga"} // nobody, owner, creator, listener, operator
@@ -122,10 +120,6 @@ func TestTheAuthorizationMatrix(t *testing.T) {
 		{"POST", "/v1/tracks/{missing}/preview", "", [5]int{401, 404, 404, 404, 404}},
 		{"POST", "/v1/tracks/{published}/offline", `{"device":"d"}`, [5]int{401, 403, 404, 403, 403}},
 		{"POST", "/v1/tracks/{missing}/offline", `{"device":"d"}`, [5]int{401, 404, 404, 404, 404}},
-		{"GET", "/v1/tracks/{published}/cover", "", [5]int{401, 200, 404, 200, 200}},
-		{"GET", "/v1/tracks/{pending}/cover", "", [5]int{401, 409, 404, 404, 409}},
-		{"GET", "/v1/tracks/{published}/waveform", "", [5]int{401, 200, 404, 200, 200}},
-		{"GET", "/v1/tracks/{missing}/waveform", "", [5]int{401, 404, 404, 404, 404}},
 		{"GET", "/v1/tracks/{published}/events", "", [5]int{401, 200, 404, 403, 200}},
 		{"GET", "/v1/tracks/{missing}/events", "", [5]int{401, 404, 404, 403, 404}},
 		{"DELETE", "/v1/tracks/{missing}", "", [5]int{401, 404, 404, 403, 403}},
@@ -147,14 +141,6 @@ func TestTheAuthorizationMatrix(t *testing.T) {
 		if others != none {
 			t.Errorf("%s %s: another's track answers %s, a missing one %s", row.method, row.path, others, none)
 		}
-	}
-}
-
-func (w *world) putAssets() {
-	w.t.Helper()
-	for name, content := range map[string]string{"cover-0.png": "\x89PNG picture", "waveform.dat": "wave"} {
-		_, err := w.store.Put(w.t.Context(), "media/"+renderHash+"/"+name, strings.NewReader(content), int64(len(content)), objectstore.PutOptions{})
-		w.must(err)
 	}
 }
 
@@ -213,30 +199,6 @@ func TestATicketOutlivesItsTrackAndCoversOnlyIt(t *testing.T) { // TOK-4
 		}
 		if cc := header.Get("Cache-Control"); !strings.Contains(cc, "no-store") {
 			t.Errorf("Cache-Control %q", cc)
-		}
-	}
-}
-
-func TestCoverAndWaveformAreCachedPrivately(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	id := string(w.publish(w.receive(nora).ID).ID)
-	server := w.serve()
-	if status, _, _ := w.do(server, "Lisa", "GET", "/v1/tracks/"+id+"/cover", ""); status != 404 {
-		t.Errorf("no cover: %d", status)
-	}
-	w.putAssets()
-	for path, want := range map[string][2]string{
-		"cover": {"image/png", "\x89PNG picture"}, "waveform": {"application/octet-stream", "wave"},
-	} {
-		status, body, header := w.do(server, "Lisa", "GET", "/v1/tracks/"+id+"/"+path, "")
-		if status != 200 || body != want[1] || header.Get("Content-Type") != want[0] ||
-			!strings.HasPrefix(header.Get("Cache-Control"), "private") || header.Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%s: %d %q %v", path, status, body, header)
-		}
-		status, body, _ = w.do(server, "Lisa", "GET", "/v1/tracks/"+id+"/"+path, "", "If-None-Match", header.Get("ETag"))
-		if status != 304 || body != "" {
-			t.Errorf("%s again: %d %q", path, status, body)
 		}
 	}
 }

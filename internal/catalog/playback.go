@@ -3,9 +3,7 @@ package catalog
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -23,25 +21,6 @@ func (s *Service) registerPlayback(r *api.Router) {
 		401, 403, 404, 409, 422), s.playTrack)
 	s.registerPreview(r)
 	s.registerOffline(r)
-	picture := operation("get-cover", http.MethodGet, "/v1/tracks/{id}/cover", "Get the cover picture",
-		"The front picture found in the file.", 401, 403, 404, 409)
-	picture.Responses = binary("The picture.", "image/jpeg", "image/png")
-	huma.Register(r.API, picture, s.cover)
-	waveform := operation("get-waveform", http.MethodGet, "/v1/tracks/{id}/waveform", "Get the waveform",
-		"For drawing: audiowaveform data, version 2, 8 bits.", 401, 403, 404, 409)
-	waveform.Responses = binary("The peaks.", "application/octet-stream")
-	huma.Register(r.API, waveform, s.waveform)
-}
-
-func binary(description string, types ...string) map[string]*huma.Response {
-	content := map[string]*huma.MediaType{}
-	for _, t := range types {
-		content[t] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
-	}
-	return map[string]*huma.Response{
-		"200": {Description: description, Content: content},
-		"304": {Description: "What the client has is the same: see If-None-Match."},
-	}
 }
 
 type playback struct {
@@ -150,71 +129,4 @@ func (s *Service) sign(prefix string, tier ticket.Tier, ttl time.Duration) (a ad
 		return admission{}, fmt.Errorf("sign ticket: %w", err)
 	}
 	return a, nil
-}
-
-type assetInput struct {
-	ID          string `path:"id" maxLength:"64" doc:"The track's id." example:"trk_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
-	IfNoneMatch string `header:"If-None-Match" maxLength:"200" doc:"The ETag of what the client has."`
-}
-
-// asset is an object beside the manifest that is shown through the API.
-type asset struct{ name, contentType string }
-
-var covers = []asset{{"cover-0.jpg", "image/jpeg"}, {"cover-0.png", "image/png"}}
-
-var errNoCover = melodyud.Refuse(melodyud.ErrNotFound, "track.no-picture", "This track has no such picture.")
-
-func (s *Service) cover(ctx context.Context, in *assetInput) (*huma.StreamResponse, error) {
-	return s.asset(ctx, in, covers...)
-}
-
-func (s *Service) waveform(ctx context.Context, in *assetInput) (*huma.StreamResponse, error) {
-	return s.asset(ctx, in, asset{"waveform.dat", "application/octet-stream"})
-}
-
-// asset streams the first of the candidates that is stored beside the release.
-func (s *Service) asset(ctx context.Context, in *assetInput, candidates ...asset) (*huma.StreamResponse, error) {
-	_, r, err := s.playable(ctx, in.ID)
-	if err != nil {
-		return nil, api.Fail(err)
-	}
-	for _, a := range candidates {
-		tag := fmt.Sprintf(`"%s-%s"`, r.Release.RenderHash, a.name)
-		if in.IfNoneMatch == tag {
-			return unchanged(tag), nil
-		}
-		body, info, err := s.c.Store.Open(ctx, "media/"+r.Release.RenderHash+"/"+a.name, 0, -1)
-		if errors.Is(err, melodyud.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, api.Fail(fmt.Errorf("open %s of track %s: %w", a.name, r.ID, err))
-		}
-		return streamed(body, info.Size, a.contentType, tag), nil
-	}
-	return nil, api.Fail(errNoCover)
-}
-
-const assetCache = "private, max-age=300"
-
-func unchanged(tag string) *huma.StreamResponse {
-	return &huma.StreamResponse{Body: func(ctx huma.Context) {
-		ctx.SetHeader("ETag", tag)
-		ctx.SetHeader("Cache-Control", assetCache)
-		ctx.SetStatus(http.StatusNotModified)
-	}}
-}
-
-func streamed(body io.ReadCloser, size int64, contentType, tag string) *huma.StreamResponse {
-	return &huma.StreamResponse{Body: func(ctx huma.Context) {
-		defer body.Close()
-		ctx.SetHeader("Content-Type", contentType)
-		ctx.SetHeader("Content-Length", fmt.Sprint(size))
-		ctx.SetHeader("Content-Security-Policy", "default-src 'none'; sandbox") // a picture may be a trap
-		ctx.SetHeader("X-Content-Type-Options", "nosniff")
-		ctx.SetHeader("ETag", tag)
-		ctx.SetHeader("Cache-Control", assetCache)
-		ctx.SetStatus(http.StatusOK)
-		_, _ = io.Copy(ctx.BodyWriter(), body) // a short body shows the client that it failed
-	}}
 }

@@ -148,10 +148,14 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 	if err != nil {
 		return err
 	}
+	heard, err := n.newSound(tracks)
+	if err != nil {
+		return err
+	}
 	n.runs("catalog", listening, tracks.Run)
 	n.runs("uploads", working, uploads.Run)
 	n.drains = append(n.drains, uploads.Drain)
-	for _, s := range []interface{ Register(*api.Router) }{a, tracks, quotas, uploads, work} {
+	for _, s := range []interface{ Register(*api.Router) }{a, tracks, heard, quotas, uploads, work} {
 		s.Register(n.router)
 	}
 	n.registerPages()
