@@ -22,7 +22,12 @@ const (
 	TrackPublished = "com.melodyud.track.published.v1"
 	TrackRenamed   = "com.melodyud.track.renamed.v1"
 	TrackWithdrawn = "com.melodyud.track.withdrawn.v1"
-	TrackAnalyzed  = "com.melodyud.track.analyzed.v1" // a published track was listened to anew
+	TrackReplacing = "com.melodyud.track.replacing.v1" // other audio came for it
+	TrackRestored  = "com.melodyud.track.restored.v1"  // an older release is heard again
+	TrackAnalyzed  = "com.melodyud.track.analyzed.v1"  // a published track was listened to anew
+
+	// TrackReplacementRefused says that a published track keeps its release.
+	TrackReplacementRefused = "com.melodyud.track.replacement-refused.v1"
 )
 
 // TopicTracks is the event log's topic for the facts of tracks.

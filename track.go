@@ -26,12 +26,12 @@ type Track struct {
 	Title    string
 	Artist   string
 	Album    string
-	Disc     int    // within the album, from 1; 0: unknown
-	Number   int    // within the disc, from 1; 0: unknown
-	FileName string // as the creator's machine called it; never used as a path
-	Master   Master
+	Disc     int      // within the album, from 1; 0: unknown
+	Number   int      // within the disc, from 1; 0: unknown
+	FileName string   // as the creator's machine called it; never used as a path
+	Master   Master   // the latest: of a published track perhaps not what listeners hear
 	Release  *Release // nil until published
-	Refusal  *Refusal // nil unless refused
+	Refusal  *Refusal // nil unless the latest master was refused
 	Progress Progress
 	// PreviewStart is where the creator wants the preview to begin; nil: we choose.
 	PreviewStart *time.Duration
@@ -53,9 +53,11 @@ type Release struct {
 	// FeaturesHash names the folder features/<features-hash>/, what was heard of the
 	// master; empty where nobody listened yet.
 	FeaturesHash string
-	Duration   time.Duration
-	HasCover   bool
-	Published  time.Time
+	Duration     time.Duration
+	Master       Master // what it was made of
+	FileName     string // as the creator's machine called that
+	HasCover     bool
+	Published    time.Time
 }
 
 // Stage is a step of the pipeline while a track is received.
@@ -90,4 +92,5 @@ type Receipt struct {
 	FileName string
 	Tags     Tags // as typed by the creator; empty fields are filled from the file
 	Master   Master
+	Replaces bool // Track exists and is given this master; its tags stay as they are
 }

@@ -9,6 +9,7 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/database"
+	"github.com/melodyud/melodyud/internal/plain"
 )
 
 // work is a row of claims.
@@ -161,7 +162,7 @@ func (s *Service) Fail(ctx context.Context, c melodyud.Claim, cause error) error
 			pause := s.pause(time.Second, s.c.OutageMost, w.waits)
 			return s.requeue(ctx, tx, w, now.Add(pause), w.attempt-1, w.waits+1)
 		case w.attempt >= s.c.MaxAttempts:
-			return s.bury(ctx, tx, w, reasonOf(cause))
+			return s.bury(ctx, tx, w, keepable(cause.Error()))
 		case w.step == melodyud.StepPublish:
 			w.step = melodyud.StepRender
 		}
@@ -224,10 +225,18 @@ func (s *Service) Lapse(ctx context.Context, place string) (int64, error) {
 
 // Refuse ends a claim for good because of what the creator sent, and tells it as
 // TrackRefused. The row and its reason stay, the objects are owed to the
-// collector. A lease that was lost is ErrConflict.
+// collector. A track that was published before keeps its release: that is told as
+// TrackReplacementRefused. A lease that was lost is ErrConflict.
 func (s *Service) Refuse(ctx context.Context, c melodyud.Claim, refusal *melodyud.Refusal) error {
 	err := s.fenced(ctx, c, func(tx database.Tx, w work) error {
-		err := s.set(ctx, tx, w.track, `state = ?, stage = ?, percent = 100, refusal_code = ?, refusal_text = ?`,
+		track, err := load(ctx, tx, w.track)
+		if err != nil {
+			return err
+		}
+		if track.Release != nil {
+			return s.refuseReplacement(ctx, tx, track, refusal)
+		}
+		err = s.set(ctx, tx, w.track, `state = ?, stage = ?, percent = 100, refusal_code = ?, refusal_text = ?`,
 			string(melodyud.StateRefused), string(melodyud.StageDone), keepable(refusal.Code), keepable(refusal.Text))
 		if err != nil {
 			return err
@@ -302,7 +311,7 @@ func named(r *row, tags melodyud.Tags) (title, artist, album string) {
 		}
 		return ""
 	}
-	return first(r.Title, tidy(tags.Title), stem(r.FileName), "Untitled"), first(r.Artist, tidy(tags.Artist)), first(r.Album, tidy(tags.Album))
+	return first(r.Title, plain.Line(tags.Title), stem(r.FileName), "Untitled"), first(r.Artist, plain.Line(tags.Artist)), first(r.Album, plain.Line(tags.Album))
 }
 
 // Publish lets listeners hear what the claim's render made: release row, number
@@ -342,18 +351,18 @@ func (s *Service) publish(ctx context.Context, tx database.Tx, r *row, rel melod
 	if err != nil {
 		return melodyud.Track{}, err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO releases (id, track, number, render_hash, features_hash, duration_ns, has_cover, published)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, string(rel.ID), string(r.ID), last+1, rel.RenderHash, rel.FeaturesHash,
-		int64(rel.Duration), truth(rel.HasCover), database.Millis(s.c.Now()))
+	_, err = tx.Exec(ctx, `INSERT INTO releases (id, track, number, render_hash, features_hash, duration_ns, has_cover, published,
+		master_sha256, master_size, file_name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, string(rel.ID), string(r.ID), last+1,
+		rel.RenderHash, rel.FeaturesHash,
+		int64(rel.Duration), truth(rel.HasCover), database.Millis(s.c.Now()), r.Master.SHA256, r.Master.Size, r.FileName)
 	if err != nil {
 		return melodyud.Track{}, err
 	}
-	err = s.set(ctx, tx, r.ID, `state = ?, stage = ?, percent = 100, current_release = ?, next_release = ''`,
-		string(melodyud.StatePublished), string(melodyud.StageDone), string(rel.ID))
-	if err != nil {
+	rel.Master, rel.FileName = r.Master, r.FileName
+	if err := s.keepCurrent(ctx, tx, r.ID, rel, "", ""); err != nil {
 		return melodyud.Track{}, err
 	}
-	if err := s.settled(ctx, tx, r.ID); err != nil {
+	if err := s.rest(ctx, tx, r.ID); err != nil {
 		return melodyud.Track{}, err
 	}
 	fresh, err := load(ctx, tx, r.ID)

@@ -24,6 +24,7 @@ func (s *Service) Register(r *api.Router) {
 	huma.Register(r.API, withdraw, s.withdrawTrack)
 	huma.Register(r.API, operation("list-catalog", http.MethodGet, "/v1/catalog", "List what can be played",
 		"All published tracks, newest first.", 400, 401, 403, 422), s.listCatalog)
+	s.registerReleases(r)
 	s.registerPlayback(r)
 	s.registerAlbums(r)
 	s.registerEvents(r)

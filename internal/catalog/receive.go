@@ -8,11 +8,14 @@ import (
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/fault"
+	"github.com/melodyud/melodyud/internal/plain"
 )
 
 // Receive takes over a track whose master is stored and hashed: it writes the row
 // and the fact TrackReceived in one transaction and rings for a renderer. Calling
 // it again for the same track changes nothing and returns the track as it is now.
+// With Replaces it gives a track that exists another master instead, once for each
+// upload; a track that cannot be replaced is a Refusal.
 //
 // A master that is not in the store is ErrUnavailable: it was collected as another
 // track's leftover at the same moment, so the caller stores it again and repeats.
@@ -28,7 +31,7 @@ func (s *Service) Receive(ctx context.Context, r melodyud.Receipt) (melodyud.Tra
 	if err := fault.Point("track.received"); err != nil {
 		return melodyud.Track{}, err
 	}
-	if track.State == melodyud.StateReceived {
+	if track.Progress.Stage != melodyud.StageDone {
 		s.feed.Poke()
 		s.ring(ctx, track.ID, melodyud.StepRender)
 	}
@@ -61,20 +64,39 @@ func (s *Service) receive(ctx context.Context, r melodyud.Receipt) (melodyud.Tra
 	var track melodyud.Track
 	err := s.c.Database.InTx(ctx, func(tx database.Tx) error {
 		old, err := load(ctx, tx, r.Track)
+		if err != nil && !errors.Is(err, melodyud.ErrNotFound) {
+			return err
+		}
 		if err == nil {
 			track = old.Track
-			return sameOwner(old, r)
-		}
-		if !errors.Is(err, melodyud.ErrNotFound) {
-			return err
+			if again, err := s.taken(ctx, tx, r); err != nil || again || !r.Replaces {
+				return errors.Join(err, sameOwner(old, r))
+			}
 		}
 		if err := s.masterIsSafe(ctx, tx, r.Master); err != nil {
 			return err
 		}
-		track, err = s.insert(ctx, tx, r)
+		if r.Replaces {
+			track, err = s.replace(ctx, tx, r)
+		} else {
+			track, err = s.insert(ctx, tx, r)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO track_uploads (upload, track) VALUES (?, ?) ON CONFLICT (upload) DO NOTHING`,
+			string(r.Upload), string(r.Track))
 		return err
 	})
 	return track, err
+}
+
+// taken reports whether r's upload was taken over before.
+func (s *Service) taken(ctx context.Context, tx database.Tx, r melodyud.Receipt) (bool, error) {
+	var n int64
+	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM track_uploads WHERE upload = ? AND track = ?`,
+		[]any{string(r.Upload), string(r.Track)}, &n)
+	return n > 0, err
 }
 
 func sameOwner(old *row, r melodyud.Receipt) error {
@@ -111,7 +133,7 @@ func (s *Service) insert(ctx context.Context, tx database.Tx, r melodyud.Receipt
 	_, err := tx.Exec(ctx, `INSERT INTO tracks (id, owner, upload, state, title, artist, album, disc, number, file_name,
 		master_sha256, master_size, stage, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		string(r.Track), string(r.Owner), string(r.Upload), string(melodyud.StateReceived),
-		tidy(r.Tags.Title), tidy(r.Tags.Artist), tidy(r.Tags.Album), numbered(r.Tags.Disc), numbered(r.Tags.Number), tidy(r.FileName),
+		plain.Line(r.Tags.Title), plain.Line(r.Tags.Artist), plain.Line(r.Tags.Album), numbered(r.Tags.Disc), numbered(r.Tags.Number), plain.Line(r.FileName),
 		r.Master.SHA256, r.Master.Size, string(melodyud.StageQueued), now, now)
 	if err != nil {
 		return melodyud.Track{}, err
@@ -119,7 +141,7 @@ func (s *Service) insert(ctx context.Context, tx database.Tx, r melodyud.Receipt
 	if err := owe(ctx, tx, r.Track, melodyud.StepRender, now, now); err != nil {
 		return melodyud.Track{}, err
 	}
-	if err := s.ensureAlbum(ctx, tx, r.Owner, tidy(r.Tags.Album)); err != nil {
+	if err := s.ensureAlbum(ctx, tx, r.Owner, plain.Line(r.Tags.Album)); err != nil {
 		return melodyud.Track{}, err
 	}
 	row, err := load(ctx, tx, r.Track)

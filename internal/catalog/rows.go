@@ -23,7 +23,7 @@ const selectTrack = `SELECT t.id, t.owner, t.state, t.title, t.artist, t.album, 
 	t.master_sha256, t.master_size, t.refusal_code, t.refusal_text, t.render_hash, t.features_hash, t.next_release, t.preview_ms,
 	t.stage, t.percent, t.attempt, t.version, t.created, t.updated,
 	COALESCE(r.id, ''), COALESCE(r.number, 0), COALESCE(r.render_hash, ''), COALESCE(r.features_hash, ''), COALESCE(r.duration_ns, 0),
-	COALESCE(r.has_cover, 0), COALESCE(r.published, 0)
+	COALESCE(r.has_cover, 0), COALESCE(r.published, 0), COALESCE(r.master_sha256, ''), COALESCE(r.master_size, 0), COALESCE(r.file_name, '')
 	FROM tracks t LEFT JOIN releases r ON r.id = t.current_release `
 
 // raw holds what the database keeps in another form than the noun.
@@ -41,6 +41,7 @@ func (r *row) targets(w *raw) []any {
 		&r.Master.SHA256, &r.Master.Size, &w.code, &w.text, &r.renderHash, &r.featuresHash, &r.nextRelease, &w.preview,
 		&r.Progress.Stage, &r.Progress.Percent, &r.Progress.Attempt, &r.version, &w.created, &w.updated,
 		&w.release.ID, &w.release.Number, &w.release.RenderHash, &w.release.FeaturesHash, &w.duration, &w.cover, &w.published,
+		&w.release.Master.SHA256, &w.release.Master.Size, &w.release.FileName,
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/database"
+	"github.com/melodyud/melodyud/internal/plain"
 )
 
 // errNoTrack is the answer for a missing track and for somebody else's alike, so
@@ -174,7 +175,7 @@ func (s *Service) Rename(ctx context.Context, who api.Principal, id melodyud.Tra
 func rename(r *row, n Names) error {
 	for field, text := range map[*string]*string{&r.Title: n.Title, &r.Artist: n.Artist, &r.Album: n.Album} {
 		if text != nil {
-			*field = tidy(*text)
+			*field = plain.Line(*text)
 		}
 	}
 	for field, number := range map[*int]*int{&r.Disc: n.Disc, &r.Number: n.Number} {
@@ -266,10 +267,8 @@ func (s *Service) withdraw(ctx context.Context, tx database.Tx, r *row) error {
 // workEnds returns when a worker that still holds the track has surely stopped
 // writing objects: collecting before that would leave some behind.
 func (s *Service) workEnds(ctx context.Context, tx database.Tx, id melodyud.TrackID, now int64) (int64, error) {
-	var expires int64
-	err := tx.QueryRow(ctx, `SELECT expires FROM claims WHERE track = ?`, []any{string(id)}, &expires)
-	if err != nil && !errors.Is(err, melodyud.ErrNotFound) {
-		return 0, err
-	}
-	return max(now, expires), nil
+	var ends int64
+	err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(e.ends), 0) FROM (SELECT expires AS ends FROM claims WHERE track = ?
+		UNION ALL SELECT due AS ends FROM orphans WHERE track = ?) AS e`, []any{string(id), string(id)}, &ends)
+	return max(now, ends), err
 }

@@ -21,7 +21,8 @@ type (
 		Updated  time.Time        `json:"updated"`
 		Master   *master          `json:"master,omitempty" doc:"The file as it was sent; only for the owner."`
 		Progress *progress        `json:"progress,omitempty" doc:"How far the work has come; only for the owner."`
-		Refusal  *refusal         `json:"refusal,omitempty" doc:"Why the file was not accepted, and what to do."`
+		Replaces bool             `json:"replacing,omitempty" doc:"Other audio is being prepared; until then listeners hear the release. Only for the owner."`
+		Refusal  *refusal         `json:"refusal,omitempty" doc:"Why the file, or the one meant to replace it, was not accepted, and what to do."`
 		Release  *release         `json:"release,omitempty" doc:"What listeners hear; absent until published."`
 		Preview  *float64         `json:"preview_start_seconds,omitempty" doc:"Where you chose the preview to begin; only for the owner."`
 		Cover    bool             `json:"cover" doc:"Whether there is a picture at /v1/tracks/{id}/cover."`
@@ -62,6 +63,7 @@ func viewOf(t melodyud.Track, owner bool) track {
 		return v
 	}
 	v.FileName = t.FileName
+	v.Replaces = t.State == melodyud.StatePublished && t.Progress.Stage != melodyud.StageDone
 	v.Master = &master{t.Master.SHA256, t.Master.Size}
 	v.Progress = &progress{t.Progress.Stage, t.Progress.Percent, t.Progress.Attempt}
 	if t.PreviewStart != nil {

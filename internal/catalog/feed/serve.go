@@ -43,7 +43,7 @@ func (st *Stream) write(ctx context.Context, out *eventWriter, rows []Change, pr
 		if err := out.send(rows); err != nil || !fits {
 			return err
 		}
-		if st.track != "" && slices.ContainsFunc(rows, func(r Change) bool { return r.State.Terminal() }) {
+		if st.track != "" && slices.ContainsFunc(rows, func(r Change) bool { return r.State.Terminal() && r.Progress.Stage == melodyud.StageDone }) {
 			return nil
 		}
 		select {
