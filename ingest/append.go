@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"time"
@@ -15,6 +16,7 @@ type chunk struct {
 	Size   int64     // of Body, or unknown
 	Sum    *checksum // nil: none given
 	Body   io.Reader
+	Via    string    // on which way it comes; empty: in a request
 	// Deadline sets the time by which the body has to go on; nil if the transport
 	// cannot do that.
 	Deadline func(time.Time) error
@@ -61,6 +63,9 @@ func (s *Service) take(ctx context.Context, u upload, c chunk) (upload, error) {
 	if now.final() {
 		return now, errFinal
 	}
+	if now.Via != c.Via {
+		return now, errElsewhere
+	}
 	if u, err = s.declare(now, c); err != nil || now.State != StateOpen {
 		return u, err
 	}
@@ -103,13 +108,7 @@ func (s *Service) stream(ctx context.Context, u upload, length int64, c chunk, w
 	buf := s.buffers.lend(c.Size)
 	defer buf.release()
 	for {
-		ended, err := d.fill(buf, body)
-		if err == nil {
-			err = c.Sum.verdict(ended)
-		}
-		if err == nil {
-			err = d.put(ctx, buf)
-		}
+		ended, err := d.store(ctx, buf, body)
 		if err == nil && (c.Sum == nil || ended != nil) {
 			err = d.commit(ctx)
 		}
@@ -123,6 +122,22 @@ func (s *Service) stream(ctx context.Context, u upload, length int64, c chunk, w
 			return d.row, ended // The deadline stays, so that the server does not wait for the rest.
 		}
 	}
+}
+
+// store makes the next bytes of the body durable: in an object that grows, where
+// the store knows such, or as a part of its own.
+func (d *draft) store(ctx context.Context, buf *buffer, body *source) (ended, err error) {
+	if d.s.grower != nil {
+		ended, err = d.grow(ctx, body)
+		return ended, cmp.Or(err, body.Sum.verdict(ended))
+	}
+	if ended, err = d.fill(buf, body); err == nil {
+		err = body.Sum.verdict(ended)
+	}
+	if err == nil {
+		err = d.put(ctx, buf)
+	}
+	return ended, err
 }
 
 // source is the body of a request. It ends with io.EOF, or with a refusal when the

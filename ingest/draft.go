@@ -95,6 +95,11 @@ func (d *draft) fill(buf *buffer, body io.Reader) (ended, err error) {
 	if ended = buf.fill(body, d.room()); ended != nil || int64(buf.n) < d.room() {
 		return ended, nil
 	}
+	return d.over(body)
+}
+
+// over looks for bytes behind the upload's end.
+func (d *draft) over(body io.Reader) (ended, err error) {
 	var extra [1]byte
 	n, ended := io.ReadFull(body, extra[:])
 	switch {
@@ -176,7 +181,7 @@ func (d *draft) gather(ctx context.Context, n int, buf *buffer) error {
 }
 
 func (s *Service) readPart(ctx context.Context, p part, into []byte) error {
-	r, info, err := s.config.Store.Open(ctx, p.Name, 0, -1)
+	r, info, err := s.config.Store.Open(ctx, p.Name, 0, p.Size)
 	if errors.Is(err, melodyud.ErrNotFound) {
 		return errOffset.Because(err) // another process merged it away
 	}
@@ -184,7 +189,7 @@ func (s *Service) readPart(ctx context.Context, p part, into []byte) error {
 		return fmt.Errorf("open part %s: %w", p.Name, err)
 	}
 	defer r.Close()
-	if info.Size != p.Size {
+	if info.Size < p.Size {
 		return fmt.Errorf("part %s has %d bytes, its row says %d", p.Name, info.Size, p.Size)
 	}
 	if _, err := io.ReadFull(r, into); err != nil {
@@ -199,7 +204,9 @@ func (d *draft) replace(n int, p part) {
 	for _, old := range d.tail[cut:] {
 		if i := index(d.added, old); i >= 0 {
 			d.added = append(d.added[:i], d.added[i+1:]...)
-			d.loose = append(d.loose, old.Name)
+			if old.Name != p.Name {
+				d.loose = append(d.loose, old.Name)
+			}
 		} else {
 			d.replaced = append(d.replaced, old)
 		}
@@ -225,6 +232,9 @@ func (d *draft) commit(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
 	defer cancel()
 	next := d.next()
+	if want := d.row.SHA256; want != "" && next.State != StateOpen && next.SHA256 != want {
+		return errOtherFile
+	}
 	err := d.s.config.DB.InTx(ctx, func(tx database.Tx) error { return d.advance(ctx, tx, next) })
 	if err != nil {
 		_, refused := melodyud.AsRefusal(err)
@@ -232,7 +242,9 @@ func (d *draft) commit(ctx context.Context) error {
 		return fmt.Errorf("advance upload %s: %w", d.row.ID, err)
 	}
 	for _, p := range d.replaced {
-		d.loose = append(d.loose, p.Name)
+		if sizeIn(d.added, p.Name) == 0 {
+			d.loose = append(d.loose, p.Name)
+		}
 	}
 	d.row, d.added, d.replaced = next, nil, nil
 	if next.State != StateOpen {
@@ -296,17 +308,22 @@ func (d *draft) advance(ctx context.Context, tx database.Tx, u upload) error {
 // they may be referred to: the janitor will know.
 func (d *draft) discard(ctx context.Context) {
 	keys := d.loose
-	if !d.unsure {
-		for _, p := range d.added {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
+	defer cancel()
+	var err error
+	for _, p := range d.added {
+		switch before := sizeIn(d.replaced, p.Name); {
+		case d.unsure:
+		case before > 0:
+			err = errors.Join(err, d.s.grower.Cut(ctx, p.Name, p.Size, before))
+		default:
 			keys = append(keys, p.Name)
 		}
 	}
-	if len(keys) == 0 {
-		return
+	if len(keys) > 0 {
+		err = errors.Join(err, d.s.config.Store.Delete(ctx, keys...))
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
-	defer cancel()
-	if err := d.s.config.Store.Delete(ctx, keys...); err != nil {
+	if err != nil {
 		d.s.config.Logger.Info("replaced parts are left to the janitor", "upload", string(d.row.ID), "error", err)
 	}
 }

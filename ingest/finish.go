@@ -143,7 +143,12 @@ func (s *Service) storeMaster(ctx context.Context, u upload) error {
 	}
 	r := &verified{from: &joined{ctx: ctx, store: s.config.Store, parts: parts}, hash: sha256.New(), left: u.Length, want: u.SHA256}
 	defer r.from.Close()
-	if _, err := s.config.Store.Put(ctx, key, r, u.Length, objectstore.PutOptions{}); err != nil {
+	if s.grower != nil {
+		err = s.joinMaster(ctx, key, r, parts)
+	} else {
+		_, err = s.config.Store.Put(ctx, key, r, u.Length, objectstore.PutOptions{})
+	}
+	if err != nil {
 		return fmt.Errorf("store master of %s: %w", u.ID, errors.Join(r.err, err))
 	}
 	return fault.Point("upload.compose")
@@ -180,7 +185,7 @@ func (j *joined) Read(p []byte) (int, error) {
 			if len(j.parts) == 0 {
 				return 0, io.EOF
 			}
-			r, _, err := j.store.Open(j.ctx, j.parts[0].Name, 0, -1)
+			r, _, err := j.store.Open(j.ctx, j.parts[0].Name, 0, j.parts[0].Size)
 			if err != nil {
 				return 0, fmt.Errorf("open part %s: %w", j.parts[0].Name, err)
 			}

@@ -146,6 +146,15 @@ func newStore(t testing.TB) objectstore.Store {
 	return store
 }
 
+// plain hides from the service that objects of its store could grow, as those of S3
+// cannot.
+func plain(c *ingest.Config) { c.Store = struct{ objectstore.Store }{c.Store} }
+
+func asItIs(*ingest.Config) {}
+
+// stores are the two ways in which bytes become durable.
+var stores = map[string]func(*ingest.Config){"growing object": asItIs, "parts": plain}
+
 func dirStore(t testing.TB, path string) objectstore.Store {
 	t.Helper()
 	store, err := dir.Open(dir.Config{Path: filepath.Join(path, "objects")})

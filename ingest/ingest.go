@@ -6,9 +6,10 @@
 // durably, and only then acknowledged: one transaction moves the upload's row to
 // the new offset and adds the part's row, if nobody moved it meanwhile. So an
 // acknowledged byte is never lost, and of two requests that write at once one
-// loses whole. A complete upload is copied to masters/<sha256>, its hash
-// checked again, and handed to the catalog; Run repeats whatever a crash left
-// undone.
+// loses whole. On a store whose objects can grow, the last part grows instead, and
+// its file becomes the master without a copy. A complete upload becomes
+// masters/<sha256>, its hash checked again, and is handed to the catalog; Run
+// repeats whatever a crash left undone.
 //
 //	open --(all bytes)--> complete --(handed over)--> received
 //	  |                      '--(catalog says no)--> refused
@@ -50,7 +51,9 @@ type quotas interface {
 type unlimited struct{}
 
 // Reserve implements quotas.
-func (unlimited) Reserve(context.Context, database.Tx, melodyud.UserID, int64, int64) error { return nil }
+func (unlimited) Reserve(context.Context, database.Tx, melodyud.UserID, int64, int64) error {
+	return nil
+}
 
 // Config configures a Service.
 type Config struct {
@@ -63,8 +66,8 @@ type Config struct {
 
 	MaxSize    int64 // bytes of one upload; default 2 GiB
 	MaxOpen    int   // unfinished uploads of one creator; default 100
-	MaxWriters int   // request bodies read at once, each with up to one part in memory; default 32
-	PartSize   int   // bytes of one part; default 8 MiB
+	MaxWriters int   // request bodies read at once, half of them one creator's; default 32, or 128 if Store is a Grower
+	PartSize   int   // bytes made durable and acknowledged at once, held in memory unless Store is a Grower; default 8 MiB
 
 	TTL         time.Duration // an unfinished upload expires so long after its last byte; default 24 h
 	Remember    time.Duration // finished and expired uploads are known for; default 30 days
@@ -81,6 +84,7 @@ type Service struct {
 	config  Config
 	writers *writers
 	buffers *buffers
+	grower  objectstore.Grower // nil: parts never grow
 	metrics *metrics
 	nudge   chan struct{}
 }
@@ -98,9 +102,11 @@ func New(c Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register ingest metrics: %w", err)
 	}
-	return &Service{
-		config: c, metrics: m, writers: newWriters(c.MaxWriters), buffers: newBuffers(c.PartSize), nudge: make(chan struct{}, 1),
-	}, nil
+	s := &Service{config: c, metrics: m, writers: newWriters(c.MaxWriters), buffers: newBuffers(c.PartSize), nudge: make(chan struct{}, 1)}
+	if g, ok := c.Store.(objectstore.Grower); ok {
+		s.grower = g
+	}
+	return s, nil
 }
 
 func (c Config) withDefaults() Config {
@@ -119,6 +125,9 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxSize, 2<<30)
 	setDefault(&c.InlineSize, 64<<20)
 	setDefault(&c.MaxOpen, 100)
+	if _, ok := c.Store.(objectstore.Grower); ok {
+		setDefault(&c.MaxWriters, 128)
+	}
 	setDefault(&c.MaxWriters, 32)
 	setDefault(&c.PartSize, 8<<20)
 	setDefault(&c.TTL, 24*time.Hour)

@@ -74,26 +74,42 @@ func TestBytesOfABrokenConnectionAreKept(t *testing.T) { // TUS-1, faults.md A1
 
 func TestBrokenChunkWithChecksumIsNotApplied(t *testing.T) { // TUS-1
 	t.Parallel()
-	f := newFixture(t)
-	data := noise(3*partSize, 4)
-	path := f.create(len(data))
-	conn := f.raw(path, 0, len(data), data[:2*partSize], "Upload-Checksum: "+sum("sha1", string(data))+"\r\n")
+	for name, store := range stores {
+		for _, kept := range []int{0, 100} {
+			t.Run(fmt.Sprintf("%s after %d bytes", name, kept), func(t *testing.T) {
+				t.Parallel()
+				f := newFixture(t, store)
+				data := noise(3*partSize, 4)
+				path := f.create(len(data))
+				f.patch(path, 0, data[:kept])
+				conn := f.raw(path, kept, len(data)-kept, data[kept:2*partSize+kept], "Upload-Checksum: "+sum("sha1", string(data))+"\r\n")
+				f.awaitStored(func(n int64) bool { return n >= 2*partSize })
+				_ = conn.Close()
+				f.awaitStored(func(n int64) bool { return n == int64(kept) })
+				if a := f.patch(path, kept, data[kept:]); a.StatusCode != 204 {
+					t.Errorf("%d %s", a.StatusCode, a.body)
+				}
+				f.wantMaster(data)
+			})
+		}
+	}
+}
+
+// awaitStored waits until the bytes of all parts are as many as wanted.
+func (f *fixture) awaitStored(enough func(int64) bool) {
+	f.t.Helper()
+	var sum int64
 	for range patience {
-		if len(f.parts()) == 2 {
-			break
+		sum = 0
+		for info := range f.store.List(f.t.Context(), "uploads/") {
+			sum += info.Size
+		}
+		if enough(sum) {
+			return
 		}
 		time.Sleep(time.Millisecond)
 	}
-	_ = conn.Close()
-	for range patience {
-		if len(f.parts()) == 0 {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
-	if len(f.parts()) != 0 || f.offset(path) != "0" {
-		t.Errorf("parts %v, offset %s", f.parts(), f.offset(path))
-	}
+	f.t.Fatalf("%d bytes are stored", sum)
 }
 
 func TestNewerRequestTakesOverFromAStuckOne(t *testing.T) { // TUS-2, faults.md A2
@@ -176,13 +192,13 @@ func TestConnectionServesTheNextRequestAfterAnUpload(t *testing.T) {
 func TestRacingPatchesNeverInterleave(t *testing.T) { // TUS-2, faults.md A2
 	t.Parallel()
 	const rounds, racers, size = 20, 4, 3*partSize + 100
-	for name, processes := range map[string]int{"one process": 1, "two processes": 2} {
+	for name, store := range stores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFixture(t)
+			f := newFixture(t, store)
 			urls := []string{f.url}
-			for len(urls) < processes {
-				f.start()
+			if name == "growing object" || !testing.Short() {
+				f.start(store) // a second process
 				urls = append(urls, f.url)
 			}
 			for round := range rounds {
@@ -238,8 +254,16 @@ func (f *fixture) race(urls []string, round, racers, size int) {
 
 func TestMasterEqualsTheFileHoweverItIsCut(t *testing.T) { // faults.md A3
 	t.Parallel()
-	f := newFixture(t)
-	rapid.Check(t, func(r *rapid.T) {
+	for name, store := range stores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			newFixture(t, store).cutAnyhow()
+		})
+	}
+}
+
+func (f *fixture) cutAnyhow() {
+	rapid.Check(f.t.(*testing.T), func(r *rapid.T) {
 		data := noise(rapid.IntRange(1, 5*partSize).Draw(r, "size"), rapid.Uint64().Draw(r, "seed"))
 		deferred := rapid.Bool().Draw(r, "deferred")
 		f.catalog.mu.Lock()
@@ -288,7 +312,7 @@ func TestTinyRequestsDoNotMakeManyObjects(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFixture(t)
+			f := newFixture(t, plain)
 			var data []byte
 			path := f.create(-1)
 			for i := range 120 {
@@ -455,5 +479,47 @@ func TestServiceWithoutItsBackendsIsRefused(t *testing.T) {
 	f := newFixture(t)
 	if _, err := ingest.New(ingest.Config{DB: f.db, Store: f.store, Tracks: f.catalog, MaxSize: -1}); err == nil {
 		t.Error("a negative limit was accepted")
+	}
+}
+
+func TestUploadInManyRequestsIsOneFileThatBecomesTheMaster(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(c *ingest.Config) { c.InlineSize, c.Sweep = 1, time.Hour })
+	data := noise(3*partSize+77, 8)
+	path := f.create(len(data))
+	for at := 0; at < len(data); at += 1000 {
+		if len(f.parts()) > 1 {
+			t.Fatalf("parts %v", f.parts())
+		}
+		f.patch(path, at, data[at:min(len(data), at+1000)])
+	}
+	before, err := f.store.Stat(t.Context(), f.parts()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := f.run()
+	defer stop()
+	f.await(path, ingest.StateReceived)
+	after, err := f.store.Stat(t.Context(), "masters/"+f.view(path).SHA256)
+	if err != nil || !after.Modified.Equal(before.Modified) {
+		t.Errorf("the master was copied: %v %v %v", before.Modified, after.Modified, err)
+	}
+	f.wantMaster(data)
+}
+
+func TestBytesOfACrashBehindTheOffsetAreLeftAside(t *testing.T) { // faults.md A6, point 3
+	t.Parallel()
+	for name, store := range stores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, store)
+			data := noise(300, 9)
+			path := f.create(len(data))
+			f.patch(path, 0, data[:100])
+			key := f.parts()[0]
+			f.overwrite(key, append(f.object(key), "never acknowledged"...))
+			f.patch(path, 100, data[100:])
+			f.wantMaster(data)
+		})
 	}
 }

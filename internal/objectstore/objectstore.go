@@ -55,3 +55,26 @@ type Presigner interface {
 	// Presign returns a URL for GET or PUT of key that is valid for ttl (1 s..7 days).
 	Presign(ctx context.Context, method, key string, ttl time.Duration) (string, error)
 }
+
+// Grower is a Store that can also make an object longer, and make one of others
+// without their bytes passing through the program. An object that grows is not yet
+// whole: only who appends to it, and who was told its length, may read it.
+type Grower interface {
+	Store
+	// Append adds all that r gives to an object of offset bytes (0: a new one) and
+	// returns their number once they are durable. It is ErrConflict, and r is
+	// untouched, when the object has another size, somebody else appends now or Join
+	// has used it. When it fails nothing was added.
+	Append(ctx context.Context, key string, offset int64, r io.Reader) (int64, error)
+	// Cut takes back what was appended: an object of from bytes has to afterwards, and
+	// is gone when to is 0. It is ErrConflict under the same conditions.
+	Cut(ctx context.Context, key string, from, to int64) error
+	// Join makes key of the first bytes of each part, in order, as durably as Put.
+	Join(ctx context.Context, key string, parts []Span) error
+}
+
+// Span is the first Size bytes of an object.
+type Span struct {
+	Key  string
+	Size int64
+}
