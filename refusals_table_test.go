@@ -2,7 +2,7 @@ package melodyud_test
 
 // subjects are the titles of the page's sections, by what codes begin with.
 var subjects = map[string]string{
-	"album": "Albums", "audio": "The sound of an upload", "auth": "Signing in and keys", "events": "Live news", "file": "Files for our tools",
+	"album": "Albums", "audio": "The sound of an upload", "auth": "Signing in and keys", "events": "Live news", "features": "What was heard", "file": "Files for our tools",
 	"key": "Making keys", "offline": "Listening offline", "page": "Lists", "playback": "Playing", "playlist": "Playlists", "quota": "Quotas", "release": "Releases",
 	"request": "Any request", "ticket": "Playback links", "track": "Tracks", "tus": "The upload protocol (for makers of clients)",
 	"upload": "Uploads",
@@ -44,7 +44,9 @@ var whatToDo = map[string]string{
 	"auth.role":         "Ask the operator for a key with the role that this needs.",
 	"auth.too-many":     "Wait for the time in `Retry-After`, then try the right key.",
 
-	"events.limit": "Close windows of the studio that you do not need.",
+	"events.limit":     "Close windows of the studio that you do not need.",
+	"features.not-yet": "The operator has older tracks listened to with `melodyud reanalyze`.",
+
 	"file.not-mp4": "Give a file that begins with an MP4 box.",
 
 	"key.name":    "Choose a shorter name, or any at all.",
