@@ -7,6 +7,9 @@ import (
 	"strconv"
 
 	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/transcode/features/rhythm"
+	"github.com/melodyud/melodyud/transcode/features/spectrum"
+	"github.com/melodyud/melodyud/transcode/features/timbre"
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
 
@@ -25,24 +28,67 @@ func (c Config) ParamsHash() string {
 }
 
 // Analyzer hears a track while it is decoded: one pass, from the first block to
-// the last, in memory that hardly grows with the track. The same sound gives the
-// same document, however it is cut into blocks and on every machine.
+// the last. The same sound gives the same document, however it is cut into blocks
+// and on every machine.
 //
-// An Analyzer is for one track and one goroutine.
+//	block --+-- mono at 22,050 Hz -- STFT R --+-- rhythm
+//	        |                                 +-- timbre
+//	        +-- mono at 11,025 Hz -- STFT T ----- tonal
+//
+// It keeps some 30 kB a second of the track: what the beats and sections are found
+// in. An Analyzer is for one track and one goroutine.
 type Analyzer struct {
 	config  Config
 	format  pcm.Format
 	samples int64
+
+	front *spectrum.Front
+	ears  ears
 }
 
-// New returns an Analyzer of sound of the given format.
+// ears are what hears, with what they are fed by.
+type ears struct {
+	fine, wide         *spectrum.STFT // for rhythm and timbre; for tones
+	rhythm             *rhythm.Tracker
+	timbre             *timbre.Meter
+	onFine, onWide     func(mono []float32)
+	fineFrame, onTones func(power []float32)
+}
+
+// New returns an Analyzer of sound of the given format. A format without a rate or
+// channels is an error.
 func New(f pcm.Format, c Config) (*Analyzer, error) {
-	return &Analyzer{config: c, format: f}, nil
+	front, err := spectrum.NewFront(f)
+	if err != nil {
+		return nil, err
+	}
+	a := &Analyzer{config: c, format: f, front: front}
+	a.ears.open()
+	return a, nil
+}
+
+// open makes the ears. The functions are made once: a method value that is passed
+// on would be allocated at each call.
+func (e *ears) open() {
+	e.fine = spectrum.NewSTFT(spectrum.SizeR, spectrum.HopR)
+	e.wide = spectrum.NewSTFT(spectrum.SizeT, spectrum.HopT)
+	e.rhythm, e.timbre = rhythm.New(), timbre.New()
+	e.fineFrame = func(power []float32) {
+		e.rhythm.Frame(power)
+		e.timbre.Frame(power)
+	}
+	e.onTones = func([]float32) {}
+	e.onFine = func(mono []float32) {
+		e.timbre.Samples(mono)
+		e.fine.Write(mono, e.fineFrame)
+	}
+	e.onWide = func(mono []float32) { e.wide.Write(mono, e.onTones) }
 }
 
 // Write takes the next samples.
 func (a *Analyzer) Write(b pcm.Block) {
 	a.samples += int64(b.Len())
+	a.front.Write(b, a.ears.onFine, a.ears.onWide)
 }
 
 // Measured is what others found out about the same sound.
@@ -55,16 +101,21 @@ type Measured struct {
 
 // Close takes the end of the sound and returns what was heard. Nothing may follow.
 func (a *Analyzer) Close(m Measured) (melodyud.Features, melodyud.Analysis) {
+	e := &a.ears
+	a.front.Close(e.onFine, e.onWide)
+	e.fine.Close(e.fineFrame)
+	e.wide.Close(e.onTones)
+	beat, colour := e.rhythm.Result(), e.timbre.Result()
 	f := melodyud.Features{
 		Schema: melodyud.FeaturesSchema, Version: strconv.Itoa(Version), ParamsHash: a.config.ParamsHash(),
 		Duration:   float64(a.samples) / float64(a.format.Rate),
 		SampleRate: a.format.Rate, Channels: a.format.Channels, BitDepth: m.BitDepth,
-		Loudness: m.Loudness,
+		Loudness: m.Loudness, Rhythm: beat.Rhythm, Timbre: colour.Timbre,
 	}
 	if at, ok := Highlight(m.ShortTerm); ok {
 		f.PreviewStart = &at
 	}
-	d := melodyud.Analysis{Schema: melodyud.FeaturesSchema}
+	d := melodyud.Analysis{Schema: melodyud.FeaturesSchema, Tatums: beat.Tatums}
 	Tidy(&f)
 	Tidy(&d)
 	return f, d
