@@ -16,7 +16,7 @@ type chunk struct {
 	Size   int64     // of Body, or unknown
 	Sum    *checksum // nil: none given
 	Body   io.Reader
-	Via    string    // on which way it comes; empty: in a request
+	Via    string // on which way it comes; empty: in a request
 	// Deadline sets the time by which the body has to go on; nil if the transport
 	// cannot do that.
 	Deadline func(time.Time) error

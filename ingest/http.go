@@ -84,6 +84,9 @@ func viewOf(u upload) View {
 	v := View{
 		ID: u.ID, Track: u.Track, State: u.State, Offset: u.Offset, FileName: u.Metadata.fileName, SHA256: u.SHA256, Created: u.Created,
 	}
+	if u.State == StateOpen {
+		v.SHA256 = ""
+	}
 	if u.Length != unknown {
 		v.Length = &u.Length
 	}

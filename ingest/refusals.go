@@ -30,6 +30,12 @@ var (
 		"One of the partial uploads has not all its bytes yet. Finish it, then join them again.")
 	errFinal = melodyud.Refuse(melodyud.ErrForbidden, "upload.final",
 		"This upload was joined from partial uploads and takes no further bytes. Start a new one.")
+	errElsewhere = melodyud.Refuse(melodyud.ErrForbidden, "upload.elsewhere",
+		"The bytes of this upload go straight to the bucket. Send them to the addresses you were given for its parts.")
+	errSHA256Form = melodyud.Refuse(melodyud.ErrInvalid, "upload.sha256-form",
+		"The SHA-256 of a file is 64 hexadecimal digits. Correct it, or leave it out.")
+	errOtherFile = melodyud.Refuse(melodyud.ErrInvalid, "upload.sha256",
+		"What arrived is not the file whose SHA-256 you declared. Upload the file again.")
 	errTooMany = melodyud.Refuse(melodyud.ErrLimited, "upload.too-many",
 		"You have too many unfinished uploads. Finish or cancel some of them first.")
 	errBusy = melodyud.Refuse(melodyud.ErrUnavailable, "upload.busy",

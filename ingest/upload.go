@@ -43,7 +43,8 @@ type upload struct {
 	Hash     string
 	Metadata metadata
 	Concat   string // partialUpload, finalUpload and the addresses of its parts, or empty
-	SHA256   string
+	Via      string // how its bytes come; empty: in requests
+	SHA256   string // of all bytes; while they are not there, what was declared or empty
 	Code     string
 	Reason   string
 	Version  int64
@@ -77,6 +78,8 @@ type creation struct {
 	Length   int64 // or unknown
 	Metadata metadata
 	Partial  bool // a piece of a file, for join
+	Via      string
+	SHA256   string // declared; or empty
 }
 
 // create opens an upload and reserves its track.
@@ -114,6 +117,7 @@ func (s *Service) newUpload(c creation) upload {
 		Length: c.Length, Hash: saveHash(sha256.New()), Metadata: c.Metadata, Version: 1,
 		Due: now.Add(s.config.TTL), Created: now, Updated: now,
 	}
+	u.Via, u.SHA256 = c.Via, c.SHA256
 	if c.Partial {
 		u.Concat = partialUpload
 	}
@@ -138,11 +142,11 @@ func (s *Service) checkLength(n int64, partial bool) error {
 
 func insert(ctx context.Context, tx database.Tx, u upload) error {
 	_, err := tx.Exec(ctx, `INSERT INTO uploads (id, owner, track, state, length, progress, hash, metadata,
-		file_name, title, artist, album, concat, sha256, version, due, created, updated)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		file_name, title, artist, album, disc, number, concat, via, sha256, version, due, created, updated)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		string(u.ID), string(u.Owner), string(u.Track), string(u.State), u.Length, u.Offset, u.Hash, u.Metadata.raw,
 		u.Metadata.fileName, u.Metadata.tags.Title, u.Metadata.tags.Artist, u.Metadata.tags.Album,
-		u.Concat, u.SHA256, u.Version, database.Millis(u.Due), database.Millis(u.Created), database.Millis(u.Updated))
+		u.Metadata.tags.Disc, u.Metadata.tags.Number, u.Concat, u.Via, u.SHA256, u.Version, database.Millis(u.Due), database.Millis(u.Created), database.Millis(u.Updated))
 	return err
 }
 
@@ -151,10 +155,10 @@ func (s *Service) load(ctx context.Context, id melodyud.UploadID) (upload, error
 	u := upload{ID: id}
 	var due, created, updated int64
 	err := s.config.DB.QueryRow(ctx, `SELECT owner, track, state, length, progress, hash, metadata, file_name, title, artist, album,
-		concat, sha256, code, reason, version, attempt, due, created, updated FROM uploads WHERE id = ?`, []any{string(id)},
+		disc, number, concat, via, sha256, code, reason, version, attempt, due, created, updated FROM uploads WHERE id = ?`, []any{string(id)},
 		&u.Owner, &u.Track, &u.State, &u.Length, &u.Offset, &u.Hash, &u.Metadata.raw, &u.Metadata.fileName,
 		&u.Metadata.tags.Title, &u.Metadata.tags.Artist, &u.Metadata.tags.Album,
-		&u.Concat, &u.SHA256, &u.Code, &u.Reason, &u.Version, &u.Attempt, &due, &created, &updated)
+		&u.Metadata.tags.Disc, &u.Metadata.tags.Number, &u.Concat, &u.Via, &u.SHA256, &u.Code, &u.Reason, &u.Version, &u.Attempt, &due, &created, &updated)
 	if errors.Is(err, melodyud.ErrNotFound) {
 		return upload{}, errUnknown
 	}
