@@ -13,8 +13,10 @@ const (
 	absoluteGate   = -70.0 // LUFS
 	relativeGate   = -10.0 // LU below the mean of what passed the absolute gate
 	rangeGate      = -20.0 // LU, for the loudness range
-	blockHops      = 4     // 400 ms blocks, 100 ms apart (LOUD-2)
-	shortHops      = 30    // 3 s windows, 100 ms apart (LOUD-3)
+	hopsPerSecond  = 100
+	gatingHops     = 10  // between the blocks that are gated (LOUD-2, LOUD-3)
+	blockHops      = 40  // 400 ms
+	shortHops      = 300 // 3 s
 	surround       = 1.41
 )
 
@@ -35,10 +37,13 @@ type Meter struct {
 	peak     *peakMeter
 	rate     int64
 	at       int64 // samples taken
-	hop      int64 // hops completed
-	hops     []energy
-	blocks   []float64 // mean weighted square of each 400 ms block
+	hop      int64 // hops of 10 ms completed
+	hops     [shortHops]energy
+	blocks   []float64 // mean weighted square of each 400 ms block, 100 ms apart
 	shorts   []float64 // the same of each 3 s window
+
+	// The highest of all windows, 10 ms apart: a note need not begin where a block does.
+	momentary, shortTerm sliding
 }
 
 // energy is the weighted square sum of one hop, over a number of samples.
@@ -46,6 +51,16 @@ type energy struct {
 	sum     float64
 	samples int64
 }
+
+// sliding is the energy of the last hops, and the highest mean it ever had.
+type sliding struct {
+	energy
+	highest float64
+}
+
+func (s *sliding) add(e energy)  { s.sum += e.sum; s.samples += e.samples }
+func (s *sliding) drop(e energy) { s.sum -= e.sum; s.samples -= e.samples }
+func (s *sliding) note()         { s.highest = max(s.highest, s.sum/float64(s.samples)) }
 
 // NewMeter returns a Meter for sound of the given format.
 func NewMeter(f Format) *Meter {
@@ -65,7 +80,7 @@ func NewMeter(f Format) *Meter {
 func (m *Meter) Write(b Block) {
 	m.peak.write(b)
 	for from, n := 0, b.Len(); from < n; {
-		end := (m.hop + 1) * m.rate / 10
+		end := (m.hop + 1) * m.rate / hopsPerSecond
 		take := int(min(int64(n-from), end-m.at))
 		m.weigh(b, from, from+take)
 		from += take
@@ -88,28 +103,43 @@ func (m *Meter) weigh(b Block, from, to int) {
 }
 
 func (m *Meter) endHop() {
-	e := energy{samples: (m.hop+1)*m.rate/10 - m.hop*m.rate/10}
+	e := energy{samples: (m.hop+1)*m.rate/hopsPerSecond - m.hop*m.rate/hopsPerSecond}
 	for c := range m.channels {
 		e.sum += m.channels[c].take()
 	}
-	m.hop++
-	if len(m.hops) == shortHops {
-		m.hops = m.hops[:copy(m.hops, m.hops[1:])]
+	m.slide(&m.momentary, e, blockHops)
+	m.slide(&m.shortTerm, e, shortHops)
+	m.hops[m.hop%shortHops] = e
+	if m.hop++; m.hop%gatingHops != 0 {
+		return
 	}
-	m.hops = append(m.hops, e)
-	if len(m.hops) >= blockHops {
-		m.blocks = append(m.blocks, mean(m.hops[len(m.hops)-blockHops:]))
+	if m.hop >= blockHops {
+		m.blocks = append(m.blocks, m.mean(blockHops))
 	}
-	if len(m.hops) == shortHops {
-		m.shorts = append(m.shorts, mean(m.hops))
+	if m.hop >= shortHops {
+		m.shorts = append(m.shorts, m.mean(shortHops))
 	}
 }
 
-func mean(hops []energy) float64 {
+// slide moves a window of n hops on by the hop e, which is not in the ring yet.
+func (m *Meter) slide(s *sliding, e energy, n int64) {
+	s.add(e)
+	if m.hop >= n {
+		s.drop(m.hops[(m.hop-n)%shortHops])
+	}
+	if m.hop+1 >= n {
+		s.note()
+	}
+}
+
+// mean returns the mean weighted square of the last n hops, added up anew: sums that
+// slide for hours would keep traces of what has left them.
+func (m *Meter) mean(n int64) float64 {
 	var sum energy
-	for _, h := range hops {
-		sum.sum += h.sum
-		sum.samples += h.samples
+	for h := m.hop - n; h < m.hop; h++ {
+		e := m.hops[h%shortHops]
+		sum.sum += e.sum
+		sum.samples += e.samples
 	}
 	return sum.sum / float64(sum.samples)
 }
@@ -122,7 +152,28 @@ func (m *Meter) Loudness() melodyud.Loudness {
 		Range:      m.loudnessRange(),
 		TruePeak:   decibels(m.peak.truePeak),
 		SamplePeak: decibels(m.peak.samplePeak),
+
+		MaxMomentary: m.momentary.level(),
+		MaxShortTerm: m.shortTerm.level(),
 	}
+}
+
+// level returns the highest mean in LUFS, or nil for what no gate would let through.
+func (s *sliding) level() *float64 {
+	if s.highest < power(absoluteGate) {
+		return nil
+	}
+	return hundredths(lufs(s.highest))
+}
+
+// Blocks counts the 400 ms blocks by loudness: what the loudness of an album is
+// gated from, over all its tracks (LOUD-5).
+func (m *Meter) Blocks() melodyud.LoudnessBlocks {
+	var counts melodyud.LoudnessBlocks
+	for _, b := range m.blocks {
+		counts.Add(lufs(b))
+	}
+	return counts
 }
 
 // ShortTerm returns the mean weighted square of every window of 3 s, 100 ms apart

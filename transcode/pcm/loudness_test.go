@@ -159,3 +159,43 @@ func BenchmarkMeter(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)*seconds/b.Elapsed().Seconds(), "x-realtime")
 }
+
+func TestTheLoudestMomentIsFoundWhereverItBegins(t *testing.T) { // EBU 3341 cases 9, 10 and 13
+	t.Parallel()
+	const rate = 48000
+	near(t, "case 9, short-term", measure(rate, steps(rate,
+		[2]float64{-20, 1.34}, [2]float64{-30, 1.66}, [2]float64{-20, 1.34}, [2]float64{-30, 1.66})...).MaxShortTerm, -23, 0.1, 0.1)
+	for i := range 20 {
+		late := 0.15 * float64(i)
+		near(t, "case 10, short-term", measure(rate, steps(rate, [2]float64{-200, late}, [2]float64{-23, 3}, [2]float64{-200, 1})...).MaxShortTerm, -23, 0.1, 0.1)
+		late = 0.02 * float64(i)
+		near(t, "case 13, momentary", measure(rate, steps(rate, [2]float64{-200, late}, [2]float64{-23, 0.4}, [2]float64{-200, 1})...).MaxMomentary, -23, 0.1, 0.1)
+	}
+	if m := measure(rate, make([]float32, 5*rate)); m.MaxMomentary != nil || m.MaxShortTerm != nil {
+		t.Errorf("silence has maxima %+v", m)
+	}
+}
+
+func TestAnAlbumIsGatedOverTheBlocksOfAllTracks(t *testing.T) { // LOUD-5
+	t.Parallel()
+	const rate = 48000
+	quiet, loud := steps(rate, [2]float64{-36, 20}), steps(rate, [2]float64{-23, 60})
+	one, two, all := blocks(rate, quiet), blocks(rate, loud), blocks(rate, quiet, loud)
+	var album melodyud.LoudnessBlocks
+	album.Join(one)
+	album.Join(two)
+	near(t, "album", album.Integrated(), -23, 0.1, 0.1)
+	near(t, "in one go", all.Integrated(), *album.Integrated(), 0.05, 0.05)
+	near(t, "one track", one.Integrated(), -36, 0.06, 0.06)
+	if (melodyud.LoudnessBlocks{}).Integrated() != nil || blocks(rate, [][]float32{make([]float32, 5*rate)}).Integrated() != nil {
+		t.Error("silence has a loudness")
+	}
+}
+
+func blocks(rate int, parts ...[][]float32) melodyud.LoudnessBlocks {
+	m := pcm.NewMeter(pcm.Format{Rate: rate, Channels: len(parts[0])})
+	for _, p := range parts {
+		m.Write(pcm.Block{Samples: p})
+	}
+	return m.Blocks()
+}
