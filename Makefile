@@ -11,7 +11,7 @@ MINIO := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 PACKAGES = $(shell go list ./... | grep -v /node_modules/)
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
 
-.PHONY: all build vet vuln test integration race fuzz e2e bench run web help clean
+.PHONY: all build vet vuln test integration race fuzz e2e bench bench-sound run web help clean
 
 all: build vet test ## build, vet and test
 
@@ -69,6 +69,10 @@ e2e: build ## upload and play in a real browser
 bench: build ## speed, as ratios against ffmpeg and flac in the same run
 	@deploy/need ffmpeg:ffmpeg flac:flac taskset:util-linux
 	go test -run '^$$' -bench . -benchtime 3x ./transcode/... ./packager/... ./edge/... ./internal/node
+
+bench-sound: ## how well sound is understood, against the truth and other tools; exits 1 when a gate fails
+	@deploy/need fluidsynth:fluidsynth+fluid-soundfont-gm+timgm6mb-soundfont ffmpeg:ffmpeg aubiotrack:aubio-tools bpm:bpm-tools sox:sox
+	go run ./transcode/features/soundbench $(if $(TABLES),-tables $(TABLES))
 
 help: ## this list
 	@grep -hE '^[a-z][a-z/.0-9]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
