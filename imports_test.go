@@ -64,6 +64,9 @@ var arrows = map[string][]string{
 	"transcode/features/spectrum":   {"transcode/pcm"},
 	"transcode/features/rhythm":     {"transcode/features/spectrum"},
 	"transcode/features/timbre":     {"transcode/features/spectrum"},
+	"transcode/features/embedding":  {"transcode/features/spectrum", "transcode/features/timbre"},
+	"transcode/features/perceptual": {"transcode/features/timbre"},
+	"transcode/features/model":      {"transcode/pcm", "transcode/features/spectrum"},
 	"transcode/features/soundbench": {"transcode/pcm", "transcode/features", "transcode/features/embedding", "transcode/features/fingerprint", "transcode/features/rhythm", "transcode/features/spectrum", "transcode/features/timbre", "transcode/features/tonal"},
 	"packager":                      {"internal/media", "packager/fmp4", "packager/hls", "packager/dash"},
 	"packager/fmp4":                 {"internal/media"},
@@ -94,6 +97,7 @@ var arrows = map[string][]string{
 	"internal/objectstore/objectstoretest": {"internal/objectstore"},
 	"internal/queue/queuetest":             {"internal/queue"},
 	"packager/packagertest":                {"internal/media", "packager", "packager/dash", "packager/hls"},
+	"transcode/features/embedding/learn":   {"transcode/features/embedding", "transcode/features/timbre"},
 	"transcode/pcm/pcmtest":                {"transcode/pcm"},
 }
 
