@@ -39,12 +39,12 @@ func parse(t *testing.T, data []byte) outline {
 
 func TestOutlineOfKnownSamples(t *testing.T) {
 	t.Parallel()
-	x := make([]float32, 600)
-	x[0], x[255], x[256], x[599] = 1, -1, 0.5, -0.25
+	x := make([]float32, 1100)
+	x[0], x[511], x[512], x[1099] = 1, -1, 0.5, -0.25
 	w := features.NewWaveform(pcm.Format{Rate: 48000, Channels: 1})
 	w.Write(pcm.Block{Samples: [][]float32{x}})
 	got := parse(t, w.Encode())
-	want := outline{Version: 2, Flags: 1, Rate: 48000, Zoom: 256, Length: 3, Channels: 1, pairs: []int8{-127, 127, 0, 63, -31, 0}}
+	want := outline{Version: 2, Flags: 1, Rate: 48000, Zoom: 512, Length: 3, Channels: 1, pairs: []int8{-127, 127, 0, 63, -31, 0}}
 	if got.Version != want.Version || got.Flags != want.Flags || got.Rate != want.Rate || got.Zoom != want.Zoom || got.Length != want.Length || got.Channels != want.Channels {
 		t.Errorf("header %+v", got)
 	}
@@ -78,7 +78,7 @@ func TestOutlineStaysSmallHoweverLongTheTrack(t *testing.T) {
 	}
 	data := w.Encode()
 	got := parse(t, data)
-	if len(data) > 1<<16+24 {
+	if len(data) > 1<<17+24 {
 		t.Errorf("%d bytes", len(data))
 	}
 	if total := int64(got.Length) * int64(got.Zoom); total < seconds*8000 || total >= seconds*8000+int64(got.Zoom) {
@@ -89,6 +89,35 @@ func TestOutlineStaysSmallHoweverLongTheTrack(t *testing.T) {
 		if high := got.pairs[2*i+1]; (high == 127) != (i == click) {
 			t.Errorf("pixel %d reaches %d; the click is in pixel %d", i, high, click)
 		}
+	}
+}
+
+func TestTheOverviewHasAThousandPixelsOfTheWholeTrack(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{1, 700, 16_000, 100_003, 5_000_000} {
+		x := make([]float32, n)
+		click := n * 2 / 3
+		x[click] = 1
+		w := features.NewWaveform(pcm.Format{Rate: 48000, Channels: 1})
+		w.Write(pcm.Block{Samples: [][]float32{x}})
+		got := parse(t, w.Overview())
+		if got.Length != 1000 || int(got.Zoom) != max(1, (n+500)/1000) {
+			t.Errorf("%d samples: %d pixels of %d", n, got.Length, got.Zoom)
+		}
+		heard := false
+		for i := range 1000 {
+			high := got.pairs[2*i+1] == 127
+			if at := float64(click) / float64(n) * 1000; high && math.Abs(at-float64(i)-0.5) > 0.5+16000/float64(n) {
+				t.Errorf("%d samples: the click at %.1f is in pixel %d", n, at, i)
+			}
+			heard = heard || high
+		}
+		if !heard {
+			t.Errorf("%d samples: the click is nowhere", n)
+		}
+	}
+	if got := parse(t, features.NewWaveform(pcm.Format{Rate: 48000, Channels: 1}).Overview()); got.Length != 0 {
+		t.Errorf("no sound has %d pixels", got.Length)
 	}
 }
 
@@ -114,7 +143,7 @@ func TestOutlineDoesNotDependOnBlocks(t *testing.T) {
 }
 
 // TestOutlineAgreesWithAudiowaveform compares with a file made by that program:
-// 16 kHz mono, 64 samples a pixel, of which we join four.
+// 16 kHz mono, 64 samples a pixel, of which we join eight.
 func TestOutlineAgreesWithAudiowaveform(t *testing.T) {
 	t.Parallel()
 	reference := parseV1(t, corpus(t, "waveform/test_file_mono_float32_8bit_64spp.dat"))
@@ -122,12 +151,12 @@ func TestOutlineAgreesWithAudiowaveform(t *testing.T) {
 	w := features.NewWaveform(pcm.Format{Rate: 16000, Channels: 1})
 	w.Write(pcm.Block{Samples: [][]float32{sound}})
 	got := parse(t, w.Encode())
-	if want := (len(reference)/2 + 3) / 4; int(got.Length) != want {
+	if want := (len(reference)/2 + 7) / 8; int(got.Length) != want {
 		t.Fatalf("%d pixels, want %d", got.Length, want)
 	}
 	for i := range int(got.Length) {
 		low, high := int8(127), int8(-128)
-		for k := 4 * i; k < min(4*i+4, len(reference)/2); k++ {
+		for k := 8 * i; k < min(8*i+8, len(reference)/2); k++ {
 			low, high = min(low, reference[2*k]), max(high, reference[2*k+1])
 		}
 		if diff(got.pairs[2*i], low) > 1 || diff(got.pairs[2*i+1], high) > 1 {
