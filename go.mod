@@ -26,6 +26,7 @@ require (
 	github.com/tphakala/go-aac v0.4.0
 	github.com/tphakala/simd v1.5.0
 	go.uber.org/goleak v1.3.0
+	golang.org/x/image v0.47.0
 	golang.org/x/sync v0.24.0
 	golang.org/x/sys v0.49.0
 	golang.org/x/term v0.47.0

@@ -110,10 +110,13 @@ func (e *Engine) useFFmpeg(name string) error {
 	return nil
 }
 
+// CoverSizes are the longest sides, in pixels, of the pictures of a Cover.
+var CoverSizes = decode.CoverSizes
+
 // Versions of what decides a rendition's bytes. Any change that alters output
 // must count one of them up, for objects never change under a name.
 const (
-	decoderVersion = "decode2" // resampling and folding, too
+	decoderVersion = "decode3" // resampling, folding and covers, too
 	flacVersion    = "flac2"
 	aacVersion     = "aac1"
 )
@@ -181,7 +184,7 @@ type Report struct {
 	Features   melodyud.Features
 	Analysis   melodyud.Analysis
 	Tags       melodyud.Tags
-	Cover      Cover
+	Cover      Cover  // JPEGs, one for each of CoverSizes; none without a picture
 	Waveform   []byte // audiowaveform, version 2, 8 bits
 	Warnings   []string
 }

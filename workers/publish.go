@@ -9,6 +9,7 @@ import (
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/fault"
 	"github.com/melodyud/melodyud/internal/objectstore"
+	"github.com/melodyud/melodyud/transcode"
 )
 
 // publish lets listeners hear a rendered track, once every byte of it has been read
@@ -56,14 +57,12 @@ func (w *worker) publish(ctx context.Context, l *lease) error {
 var errUnheard = errors.New("the features are not stored")
 
 func (w *worker) hasCover(ctx context.Context, hash string) (bool, error) {
-	for _, name := range coverFiles {
-		_, err := w.c.Store.Stat(ctx, "media/"+hash+"/"+name)
-		if err == nil {
-			return true, nil
-		}
-		if !errors.Is(err, melodyud.ErrNotFound) {
-			return false, fmt.Errorf("look for a cover of %s: %w", hash, err)
-		}
+	_, err := w.c.Store.Stat(ctx, "media/"+hash+"/"+coverFile(transcode.CoverSizes[0]))
+	if errors.Is(err, melodyud.ErrNotFound) {
+		return false, nil
 	}
-	return false, nil
+	if err != nil {
+		return false, fmt.Errorf("look for a cover of %s: %w", hash, err)
+	}
+	return true, nil
 }

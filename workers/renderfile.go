@@ -159,16 +159,19 @@ func (w *watched) WritePacket(p media.Packet) error {
 	return err
 }
 
-// coverFiles are the names a cover may have, by its type.
-var coverFiles = map[string]string{"image/jpeg": "cover-0.jpg", "image/png": "cover-0.png"}
+// coverFile is the name of a cover picture whose longest side is at most so many
+// pixels.
+func coverFile(size int) string { return fmt.Sprintf("cover-%d.jpg", size) }
 
+// writeCover writes the cover in all its sizes, if there is one.
 func writeCover(dir string, c transcode.Cover) (bool, error) {
-	name, ok := coverFiles[c.MIME]
-	if !ok || len(c.Data) == 0 {
+	if c.None() {
 		return false, nil
 	}
-	if err := os.WriteFile(filepath.Join(dir, name), c.Data, 0o644); err != nil {
-		return false, fmt.Errorf("write %s: %w", name, err)
+	for i, size := range transcode.CoverSizes {
+		if err := os.WriteFile(filepath.Join(dir, coverFile(size)), c[i], 0o644); err != nil {
+			return false, fmt.Errorf("write %s: %w", coverFile(size), err)
+		}
 	}
 	return true, nil
 }

@@ -152,7 +152,7 @@ func (e *engine) Render(ctx context.Context, _ *os.File, job transcode.Job) (tra
 	job.Progress(1)
 	report := transcode.Report{Grid: grid, SampleRate: 44100, Samples: samples, Tags: tags, Features: e.heard(), Waveform: []byte("wave")}
 	if e.cover != nil {
-		report.Cover = transcode.Cover{MIME: "image/jpeg", Data: e.cover}
+		report.Cover = transcode.Cover{e.cover, e.cover, e.cover}
 	}
 	return report, nil
 }
@@ -400,7 +400,7 @@ func TestAnUploadedTrackIsPublishedWithEverythingItNeeds(t *testing.T) {
 	all := w.objects()
 	folder := "media/" + track.Release.RenderHash + "/"
 	for _, name := range []string{"aac-64.mp4", "aac-256.mp4", "flac.mp4", "manifest.json", "index.m3u8", "hifi.m3u8",
-		"manifest.mpd", "flac.m3u8", "cover-0.jpg"} {
+		"manifest.mpd", "flac.m3u8", "cover-1200.jpg", "cover-600.jpg", "cover-150.jpg"} {
 		if all[folder+name] == "" {
 			t.Errorf("no %s", name)
 		}

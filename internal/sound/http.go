@@ -57,8 +57,8 @@ func alias(path string) string {
 
 func (s *Service) registerPictures(r *api.Router) {
 	cover := operation("get-cover", "/v1/tracks/{id}/cover", "Get the cover picture",
-		"The front picture found in the file.", 401, 403, 404, 409)
-	cover.Responses = bytesOf("The picture.", "image/jpeg", "image/png")
+		"The front picture found in the file, made anew as a JPEG.", 401, 403, 404, 409, 422)
+	cover.Responses = bytesOf("The picture.", "image/jpeg")
 	huma.Register(r.API, cover, s.cover)
 	waveform := operation("get-waveform", "/v1/tracks/{id}/waveform", "Get the waveform",
 		"For drawing: audiowaveform data, version 2, 8 bits, in binary or as JSON.", 401, 403, 404, 409, 422)
@@ -149,22 +149,23 @@ func (s *Service) read(ctx context.Context, t melodyud.Track, name string, out a
 	return nil
 }
 
-var covers = []struct{ name, contentType string }{{"cover-0.jpg", "image/jpeg"}, {"cover-0.png", "image/png"}}
+type coverInput struct {
+	ID          string `path:"id" maxLength:"64" doc:"The track's id." example:"trk_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
+	IfNoneMatch string `header:"If-None-Match" maxLength:"2000" doc:"The ETag of what the client has."`
+	Size        string `query:"size" enum:"150,600,1200" default:"600" doc:"Longest side, in pixels. A smaller original is not blown up."`
+}
 
-func (s *Service) cover(ctx context.Context, in *assetInput) (*huma.StreamResponse, error) {
+func (s *Service) cover(ctx context.Context, in *coverInput) (*huma.StreamResponse, error) {
 	t, err := s.audible(ctx, in.ID)
 	if err != nil {
 		return nil, api.Fail(err)
 	}
-	for _, c := range covers {
-		a, err := s.open(ctx, t, c.contentType, "media/"+t.Release.RenderHash+"/"+c.name)
-		if errors.Is(err, melodyud.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, api.Fail(err)
-		}
-		return a.answer(in.IfNoneMatch), nil
+	a, err := s.open(ctx, t, "image/jpeg", fmt.Sprintf("media/%s/cover-%s.jpg", t.Release.RenderHash, in.Size))
+	if errors.Is(err, melodyud.ErrNotFound) {
+		err = errNoPicture
 	}
-	return nil, api.Fail(errNoPicture)
+	if err != nil {
+		return nil, api.Fail(err)
+	}
+	return a.answer(in.IfNoneMatch), nil
 }

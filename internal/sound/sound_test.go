@@ -344,9 +344,11 @@ func TestEverythingIsCachedUnderAStrongTag(t *testing.T) { // RFC 9110 section 8
 	f, a := song()
 	id := w.heard("full", f, a)
 	w.put("features/full/waveform.dat", dat(44100, 512, 1, 2))
-	w.put("media/renderfull/cover-0.png", []byte("\x89PNG picture"))
+	for _, size := range []string{"150", "600", "1200"} {
+		w.put("media/renderfull/cover-"+size+".jpg", []byte("picture of "+size))
+	}
 	tags := map[string]string{}
-	for _, path := range []string{"features", "analysis", "audio-features", "audio-analysis", "waveform", "waveform?format=json", "cover"} {
+	for _, path := range []string{"features", "analysis", "audio-features", "audio-analysis", "waveform", "waveform?format=json", "cover", "cover?size=150", "cover?size=1200"} {
 		status, body, header := w.get("/v1/tracks/" + string(id) + "/" + path)
 		tag := header.Get("ETag")
 		if status != 200 || body == "" || !strings.HasPrefix(tag, `"`) || !strings.HasPrefix(header.Get("Cache-Control"), "private") ||
@@ -365,6 +367,12 @@ func TestEverythingIsCachedUnderAStrongTag(t *testing.T) { // RFC 9110 section 8
 		if status, _, _ := w.get("/v1/tracks/"+string(id)+"/"+path, "If-None-Match", `"x"`); status != 200 {
 			t.Errorf("%s with another tag: %d", path, status)
 		}
+	}
+	if status, body, header := w.get("/v1/tracks/" + string(id) + "/cover"); body != "picture of 600" || header.Get("Content-Type") != "image/jpeg" {
+		t.Errorf("cover: %d %q %v", status, body, header)
+	}
+	if status, _, _ := w.get("/v1/tracks/" + string(id) + "/cover?size=4000"); status != 422 {
+		t.Errorf("cover of a size there is none of: %d", status)
 	}
 	if status, _, _ := w.get("/v1/tracks/" + string(w.track("other")) + "/cover"); status != 404 {
 		t.Errorf("no cover: %d", status)

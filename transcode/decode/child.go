@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 
+	"github.com/melodyud/melodyud/transcode/decode/cover"
 	"github.com/melodyud/melodyud/transcode/decode/format"
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
@@ -108,7 +109,20 @@ func (j errand) pump(facts Facts, snd format.Sound, m *mouth) error {
 	if w, ok := snd.(format.Warner); ok {
 		bye.Warnings = w.Warnings()
 	}
+	bye.picture(facts.Picture)
 	return m.sayJSON(wordEnd, bye)
+}
+
+// picture makes the cover, last, so that nobody waits for it. A picture that is
+// none costs the track no more than its cover.
+func (bye *farewell) picture(data []byte) {
+	if len(data) == 0 {
+		return
+	}
+	var err error
+	if bye.Cover, err = cover.Make(data); err != nil {
+		bye.Warnings = append(bye.Warnings, "The cover picture in the file could not be used: it is damaged, too large or of an unknown kind.")
+	}
 }
 
 // pumpBlock sends what a decoder gave, in pieces the reader accepts.

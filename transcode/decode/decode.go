@@ -3,19 +3,19 @@ package decode
 import (
 	"log/slog"
 
+	"github.com/melodyud/melodyud/transcode/decode/cover"
 	"github.com/melodyud/melodyud/transcode/decode/format"
-	"github.com/melodyud/melodyud/transcode/decode/label"
 )
 
 // What the readers of package format know of a master and what bounds them.
 type (
 	Facts  = format.Facts
-	Cover  = format.Cover
+	Cover  = cover.Images
 	Limits = format.Limits
 )
 
-// MaxCover is the most bytes a Cover may have.
-const MaxCover = label.MaxPicture
+// CoverSizes are the longest sides, in pixels, of the pictures of a Cover.
+var CoverSizes = cover.Sizes
 
 // Config says how masters are decoded. The zero Config is usable.
 type Config struct {

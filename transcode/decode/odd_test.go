@@ -1,6 +1,11 @@
 package decode_test
 
 import (
+	"bytes"
+	"encoding/binary"
+	"image"
+	"image/jpeg"
+	"image/png"
 	"math"
 	"os"
 	"os/exec"
@@ -102,6 +107,45 @@ func signalToNoise(want []float64, got []float32) float64 {
 		noise += (float64(got[i]) - v) * (float64(got[i]) - v)
 	}
 	return 10 * math.Log10(signal/noise)
+}
+
+// withCover is a WAV whose ID3 tag has the picture.
+func withCover(t *testing.T, picture []byte) []byte {
+	t.Helper()
+	body := append([]byte("\x00image/png\x00\x03\x00"), picture...)
+	tag := append(binary.BigEndian.AppendUint32([]byte("APIC"), uint32(len(body))), 0, 0)
+	tag = append(tag, body...)
+	head := []byte{'I', 'D', '3', 3, 0, 0, byte(len(tag) >> 21 & 127), byte(len(tag) >> 14 & 127), byte(len(tag) >> 7 & 127), byte(len(tag) & 127)}
+	return bytesOf(t, fixtures.WAV, fixtures.Spec{Samples: 44100, Chunks: []fixtures.Chunk{{ID: "id3 ", Body: append(head, tag...)}}})
+}
+
+func TestACoverComesOutOfTheChildMadeAnew(t *testing.T) {
+	t.Parallel()
+	var picture bytes.Buffer
+	if err := png.Encode(&picture, image.NewGray(image.Rect(0, 0, 1300, 650))); err != nil {
+		t.Fatal(err)
+	}
+	r := decodeAll(t, decode.Config{FFmpeg: "-"}, masterFile(t, withCover(t, picture.Bytes())))
+	if r.err != nil || len(r.facts.Warnings) > 0 {
+		t.Fatalf("%v %q", r.err, r.facts.Warnings)
+	}
+	for i, size := range decode.CoverSizes {
+		c, err := jpeg.DecodeConfig(bytes.NewReader(r.facts.Cover[i]))
+		if err != nil || c.Width != size || c.Height != size/2 {
+			t.Errorf("size %d: %+v %v", size, c, err)
+		}
+	}
+}
+
+func TestACoverThatIsNoneCostsNoMoreThanItself(t *testing.T) {
+	t.Parallel()
+	bomb := "\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\x00\x00\xff\xff\x00\x00\xff\xff\x08\x06\x00\x00\x00\x05\xa1\xcf\xa7"
+	for _, picture := range []string{bomb, "\xff\xd8\xff\xe0 nothing else"} {
+		r := decodeAll(t, decode.Config{FFmpeg: "-"}, masterFile(t, withCover(t, []byte(picture))))
+		if r.err != nil || !r.facts.Cover.None() || len(r.facts.Warnings) != 1 || r.facts.Samples != 44100 {
+			t.Errorf("%q: %v, %d samples, warnings %q", picture, r.err, r.facts.Samples, r.facts.Warnings)
+		}
+	}
 }
 
 func TestOtherFormatsNeedTheConverter(t *testing.T) {

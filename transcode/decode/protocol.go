@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/melodyud/melodyud/transcode/decode/cover"
 	"github.com/melodyud/melodyud/transcode/decode/format"
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
@@ -24,15 +25,16 @@ const (
 
 const (
 	wordHead = 5
-	// maxFacts holds the largest cover in base 64 and everything else.
-	maxFacts = MaxCover/3*4 + 64<<10
 	maxNote  = 64 << 10
+	// maxEnd holds a cover in base 64 and everything else.
+	maxEnd = int64(len(cover.Sizes)*cover.MaxImage/3*4 + maxNote)
 )
 
 // farewell is the body of an end.
 type farewell struct {
 	Samples  int64    `json:"samples"`
 	Warnings []string `json:"warnings,omitempty"`
+	Cover    Cover    `json:"cover"`
 }
 
 // mouth writes the child's words.
@@ -107,8 +109,8 @@ func (e *ear) listen() (kind byte, body []byte, err error) {
 
 func (e *ear) limit(kind byte) int64 {
 	switch kind {
-	case wordFacts:
-		return maxFacts
+	case wordEnd:
+		return maxEnd
 	case wordBlock:
 		return int64(4 * e.channels * pcm.MaxBlock)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/transcode/decode/cover"
 	"github.com/melodyud/melodyud/transcode/decode/format"
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
@@ -123,7 +124,7 @@ func findFFmpeg(wish string) string {
 }
 
 // Facts returns what is known of the master; after Read has returned io.EOF the
-// number of samples and the warnings are final.
+// number of samples, the cover and the warnings are final.
 func (s *Stream) Facts() Facts { return s.facts }
 
 // Format returns the format of the samples.
@@ -237,8 +238,19 @@ func (s *Stream) farewell(body []byte) error {
 	}
 	s.facts.Samples = s.samples
 	s.facts.Warnings = append(s.facts.Warnings, bye.Warnings...)
+	s.facts.Cover = asPromised(bye.Cover)
 	s.facts.Tidy()
 	return io.EOF
+}
+
+// asPromised returns c if it holds what package cover makes, or no cover.
+func asPromised(c Cover) Cover {
+	for _, image := range c {
+		if cover.Kind(image) != "image/jpeg" || len(image) > cover.MaxImage {
+			return Cover{}
+		}
+	}
+	return c
 }
 
 func (s *Stream) refused(body []byte) error {

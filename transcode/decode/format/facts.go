@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/melodyud/melodyud"
-
+	"github.com/melodyud/melodyud/transcode/decode/cover"
 	"github.com/melodyud/melodyud/transcode/decode/label"
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
@@ -18,17 +18,13 @@ type Facts struct {
 	BitDepth   int   // of pcm.Format: 8..24, or 0 where samples are not integers
 	Samples    int64 // per channel; -1 unknown until the end
 	Tags       melodyud.Tags
-	Cover      Cover
+	// Picture is what the file carries as its cover, to be read by the child alone.
+	Picture []byte `json:"-"`
+	// Cover is there after the last block, if there is one.
+	Cover cover.Images `json:"-"`
 	// Warnings are English sentences about what was odd but did no harm, at most
 	// maxWarnings of them. More may be there after the last block.
 	Warnings []string
-}
-
-// Cover is the picture a file carries: a JPEG or a PNG by its content, at most
-// label.MaxPicture bytes and 6,000 pixels a side. The zero Cover means none.
-type Cover struct {
-	MIME string // "image/jpeg", "image/png" or ""
-	Data []byte
 }
 
 const (
@@ -103,7 +99,6 @@ func (f *Facts) Tidy() {
 		*n = min(max(*n, 0), melodyud.MaxNumber)
 	}
 	f.Samples = max(f.Samples, -1)
-	f.Cover = cover(f.Cover.Data)
 }
 
 func cleanName(s string) string {
@@ -148,15 +143,7 @@ func (f *Facts) adopt(l *label.Set) {
 	if f.Tags.Number == 0 {
 		f.Tags.Number = l.Number("number", melodyud.MaxNumber)
 	}
-	if len(f.Cover.Data) == 0 {
-		f.Cover = cover(l.Cover())
+	if len(f.Picture) == 0 {
+		f.Picture = l.Cover()
 	}
-}
-
-func cover(data []byte) Cover {
-	mime := label.Picture(data)
-	if mime == "" {
-		return Cover{}
-	}
-	return Cover{MIME: mime, Data: data}
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf16"
+
+	"github.com/melodyud/melodyud/transcode/decode/cover"
 )
 
 // Peeker gives up to n bytes of a file at off, fewer at its end.
@@ -51,7 +53,7 @@ const pictureFront = 3
 
 func (l *Set) setPicture(kind int, data []byte) {
 	front := kind == pictureFront
-	if Picture(data) == "" || len(l.picture) > 0 && (l.front || !front) {
+	if cover.Kind(data) == "" || len(data) > cover.MaxBytes || len(l.picture) > 0 && (l.front || !front) {
 		return
 	}
 	l.picture, l.front = data, front
@@ -71,7 +73,7 @@ func (l *Set) Number(key string, most int) int {
 	return n
 }
 
-// Cover returns the picture found, nil for none.
+// Cover returns the picture found, as it is in the file; nil for none.
 func (l *Set) Cover() []byte { return l.picture }
 
 // Latin1 decodes ISO 8859-1, or UTF-8 where writers have put it regardless.

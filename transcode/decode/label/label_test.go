@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/melodyud/melodyud/fixtures"
+	"github.com/melodyud/melodyud/transcode/decode/cover"
 	"github.com/melodyud/melodyud/transcode/decode/label"
 )
 
@@ -69,25 +70,19 @@ func TestTitlesAreReadFromEveryKindOfLabel(t *testing.T) {
 	}
 }
 
-func TestOnlyJPEGAndPNGOfSaneSizeAreCovers(t *testing.T) {
+func TestOnlyPicturesAreTakenForCovers(t *testing.T) {
 	t.Parallel()
-	png := func(side uint32) []byte {
-		b := []byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR")
-		b = binary.BigEndian.AppendUint32(b, side)
-		b = binary.BigEndian.AppendUint32(b, side)
-		return append(b, make([]byte, 9)...)
-	}
-	jpeg := []byte("\xff\xd8\xff\xe0\x00\x04ab\xff\xc0\x00\x0b\x08\x01\x00\x02\x00\x01\x00\x00\x00")
 	for name, tc := range map[string]struct {
-		data []byte
-		want string
+		data string
+		want bool
 	}{
-		"png": {png(500), "image/png"}, "png bomb": {png(12000), ""}, "png of nothing": {png(0), ""},
-		"jpeg": {jpeg, "image/jpeg"}, "jpeg cut": {jpeg[:8], ""}, "svg": {[]byte("<svg onload=alert(1)>"), ""},
-		"gif": {[]byte("GIF89a" + strings.Repeat("\x10", 40)), ""}, "too large": {append(png(500), make([]byte, label.MaxPicture)...), ""},
+		"png": {"\x89PNG\r\n\x1a\n", true}, "jpeg": {"\xff\xd8\xff\xe0", true}, "gif": {"GIF89a", true}, "webp": {"RIFF\x00\x00\x00\x00WEBP", true},
+		"svg": {"<svg onload=alert(1)>", false}, "another RIFF": {"RIFF\x00\x00\x00\x00WAVE", false}, "a link": {"http://127.0.0.1/", false},
+		"too large": {"\x89PNG\r\n\x1a\n" + strings.Repeat("\x00", cover.MaxBytes), false},
 	} {
-		if got := label.Picture(tc.data); got != tc.want {
-			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		got := readAll(id3(3, frame("APIC", "\x00image/png\x00\x03\x00"+tc.data))).Cover()
+		if (got != nil) != tc.want {
+			t.Errorf("%s: taken %v, want %v", name, got != nil, tc.want)
 		}
 	}
 }
@@ -109,7 +104,7 @@ func FuzzLabelsAreClean(f *testing.F) {
 				t.Fatalf("label %q", s)
 			}
 		}
-		if len(l.Cover()) > label.MaxPicture || len(l.Cover()) > 0 && label.Picture(l.Cover()) == "" {
+		if len(l.Cover()) > cover.MaxBytes || len(l.Cover()) > 0 && cover.Kind(l.Cover()) == "" {
 			t.Fatalf("cover of %d bytes", len(l.Cover()))
 		}
 	})

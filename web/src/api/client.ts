@@ -103,7 +103,10 @@ export const api = {
   waveform: async (id: string) => (await call("GET", `${track(id)}/waveform`)).arrayBuffer(),
 };
 
-/** coverURL names a track's picture; `updated` makes a changed picture a new address. */
-export function coverURL(t: Track): string | undefined {
-  return t.cover ? `${track(t.id)}/cover?v=${encodeURIComponent(t.release?.id ?? t.updated)}` : undefined;
+/** The longest sides of the pictures there are of a cover, in pixels. */
+export const coverSizes = [150, 600, 1200] as const;
+
+/** coverURL names a track's picture of a size; `v` makes a changed picture a new address. */
+export function coverURL(t: Track, size: (typeof coverSizes)[number] = 600): string | undefined {
+  return t.cover ? `${track(t.id)}/cover?size=${size}&v=${encodeURIComponent(t.release?.id ?? t.updated)}` : undefined;
 }

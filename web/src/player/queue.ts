@@ -1,5 +1,5 @@
 import { computed, effect, signal } from "@preact/signals";
-import { ApiError, api, coverURL, sentence } from "../api/client";
+import { ApiError, api, coverSizes, coverURL, sentence } from "../api/client";
 import type { Album, Track } from "../api/types";
 import { nameOf } from "../ui/format";
 import { announce, say } from "../ui/say";
@@ -335,11 +335,10 @@ export function followMediaKeys(): () => void {
 }
 
 function metadataOf(t: Track): MediaMetadata {
-  const cover = coverURL(t);
   return new MediaMetadata({
     title: nameOf(t),
     artist: t.artist,
     album: t.album,
-    artwork: cover ? [{ src: new URL(cover, location.href).href }] : [],
+    artwork: t.cover ? coverSizes.map((s) => ({ src: new URL(coverURL(t, s)!, location.href).href, sizes: `${s}x${s}`, type: "image/jpeg" })) : [],
   });
 }

@@ -1,6 +1,9 @@
 import { useState } from "preact/hooks";
-import { coverURL } from "../api/client";
+import { coverSizes, coverURL } from "../api/client";
 import type { Track } from "../api/types";
+
+/** How wide each kind of cover is shown at most, in CSS pixels. */
+const widths = { small: "44px", medium: "52px", large: "232px" };
 
 /** Cover shows a track's picture, or one drawn from its id while there is none. */
 export function Cover({ track, size }: { track: Track; size: "small" | "medium" | "large" }) {
@@ -9,7 +12,7 @@ export function Cover({ track, size }: { track: Track; size: "small" | "medium" 
   return (
     <span class={`cover cover-${size}`}>
       {url && broken !== url
-        ? <img src={url} alt="" loading="lazy" decoding="async" onError={() => setBroken(url)} />
+        ? <img src={url} srcset={coverSizes.map((s) => `${coverURL(track, s)} ${s}w`).join(", ")} sizes={widths[size]} alt="" loading="lazy" decoding="async" onError={() => setBroken(url)} />
         : <Drawn seed={track.id} />}
     </span>
   );
