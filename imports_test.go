@@ -64,6 +64,8 @@ var arrows = map[string][]string{
 	"transcode/features/spectrum":   {"transcode/pcm"},
 	"transcode/features/rhythm":     {"transcode/features/spectrum"},
 	"transcode/features/timbre":     {"transcode/features/spectrum"},
+	"transcode/features/tonal":      {"transcode/features/spectrum"},
+	"transcode/features/structure":  {"transcode/features/tonal"},
 	"transcode/features/embedding":  {"transcode/features/spectrum", "transcode/features/timbre"},
 	"transcode/features/perceptual": {"transcode/features/timbre"},
 	"transcode/features/model":      {"transcode/pcm", "transcode/features/spectrum"},
@@ -76,6 +78,7 @@ var arrows = map[string][]string{
 
 	// Services: never each other, but for the engines they run.
 	"ingest":            shared,
+	"ingest/resumable":  append([]string{"ingest"}, shared...),
 	"ingest/quota":      shared,
 	"internal/accounts": shared,
 	"internal/catalog":  append([]string{"internal/catalog/feed"}, shared...),
