@@ -3,10 +3,12 @@ package ingest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"time"
 
 	"github.com/melodyud/melodyud/internal/fault"
+	"github.com/melodyud/melodyud/internal/objectstore"
 )
 
 // chunk is bytes for an upload, as a dialect read them from a request.
@@ -22,6 +24,8 @@ type chunk struct {
 	Deadline func(time.Time) error
 	// HangUp makes the transport serve nothing else on this connection; may be nil.
 	HangUp func()
+	// Stored hears of every offset that is durable before the body's end; may be nil.
+	Stored func(int64)
 }
 
 func (c chunk) deadline(t time.Time) {
@@ -69,7 +73,11 @@ func (s *Service) take(ctx context.Context, u upload, c chunk) (upload, error) {
 	if u, err = s.declare(now, c); err != nil || now.State != StateOpen {
 		return u, err
 	}
-	return s.stream(ctx, now, u.Length, c, w)
+	u, err = s.stream(ctx, now, u.Length, c, w)
+	if errors.Is(err, objectstore.ErrFull) {
+		err = errFull.Because(err)
+	}
+	return u, err
 }
 
 // declare checks the chunk against the upload and returns the upload with the
@@ -117,6 +125,9 @@ func (s *Service) stream(ctx context.Context, u upload, length int64, c chunk, w
 		}
 		if ended == io.EOF || d.row.State != StateOpen {
 			return d.row, nil
+		}
+		if c.Stored != nil && ended == nil {
+			c.Stored(d.row.Offset)
 		}
 		if ended != nil {
 			return d.row, ended // The deadline stays, so that the server does not wait for the rest.

@@ -127,10 +127,10 @@ func (s *Service) getUpload(ctx context.Context, in *uploadInput) (*uploadOutput
 // words for their streaming bodies.
 func (s *Service) documentTus(r *api.Router) {
 	for _, one := range []struct{ id, method, path, summary, answers string }{
-		{"create-upload", http.MethodPost, uploadsPath, "Start a resumable upload (tus 1.0.0)", "201 400 401 403 412 413 429 503"},
+		{"create-upload", http.MethodPost, uploadsPath, "Start a resumable upload (tus 1.0.0)", "201 400 401 403 412 413 429 503 507"},
 		{"discover-uploads", http.MethodOptions, uploadsPath, "What the upload server can do (tus 1.0.0)", "204"},
 		{"upload-offset", http.MethodHead, uploadPath, "Where an upload stands (tus 1.0.0)", "200 401 404 410 412"},
-		{"append-upload", http.MethodPatch, uploadPath, "Send the upload's next bytes (tus 1.0.0)", "204 400 401 404 409 410 412 413 415 423 460 503"},
+		{"append-upload", http.MethodPatch, uploadPath, "Send the upload's next bytes (tus 1.0.0)", "204 400 401 404 409 410 412 413 415 423 460 503 507"},
 		{"cancel-upload", http.MethodDelete, uploadPath, "Cancel an upload (tus 1.0.0)", "204 401 404 410 412"},
 	} {
 		op := &huma.Operation{
@@ -154,4 +154,5 @@ var tusAnswers = map[string]string{
 	"409": "The upload stands at another offset.", "410": "Expired or cancelled.", "412": "Not tus 1.0.0.",
 	"413": "Larger than allowed or than declared.", "415": "Not application/offset+octet-stream.", "423": "Another request writes it.",
 	"429": "Too many unfinished uploads.", "460": "The checksum differs.", "503": "Busy or stopping: try again soon.",
+	"507": "The storage is full: go on once there is room.",
 }

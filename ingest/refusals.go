@@ -44,6 +44,8 @@ var (
 		"Another request is still writing this upload. Try again in a few seconds.")
 	errTakenOver = melodyud.Refuse(melodyud.ErrConflict, "upload.taken-over",
 		"A newer request went on with this upload. What you sent so far was kept.")
+	errFull = melodyud.Refuse(melodyud.ErrUnavailable, "upload.storage-full",
+		"There is no room left on the server. What you sent so far was kept: go on once the operator has made room.")
 	errStopping = melodyud.Refuse(melodyud.ErrUnavailable, "upload.stopping",
 		"The server is being restarted. What you sent so far was kept: go on in a moment.")
 	errInterrupted = melodyud.Refuse(melodyud.ErrUnavailable, "upload.interrupted",

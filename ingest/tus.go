@@ -37,6 +37,7 @@ var tusStatus = map[string]int{
 	errVersion.Code:   http.StatusPreconditionFailed,
 	errType.Code:      http.StatusUnsupportedMediaType,
 	errSum.Code:       statusMismatch,
+	errFull.Code:      http.StatusInsufficientStorage,
 	errLocked.Code:    http.StatusLocked,
 	errTakenOver.Code: http.StatusLocked,
 }

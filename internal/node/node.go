@@ -17,6 +17,7 @@ import (
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/edge"
 	"github.com/melodyud/melodyud/ingest"
+	"github.com/melodyud/melodyud/ingest/resumable"
 	"github.com/melodyud/melodyud/internal/accounts"
 	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/catalog"
@@ -152,10 +153,14 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 	if err != nil {
 		return err
 	}
+	resumed, err := resumable.New(resumable.Config{Uploads: uploads, MaxSize: n.config.MaxUpload, Now: n.config.Now})
+	if err != nil {
+		return err
+	}
 	n.runs("catalog", listening, tracks.Run)
 	n.runs("uploads", working, uploads.Run)
 	n.drains = append(n.drains, uploads.Drain)
-	for _, s := range []interface{ Register(*api.Router) }{a, tracks, heard, quotas, uploads, work} {
+	for _, s := range []interface{ Register(*api.Router) }{a, tracks, heard, quotas, uploads, resumed, work} {
 		s.Register(n.router)
 	}
 	n.registerPages()

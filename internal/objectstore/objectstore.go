@@ -5,10 +5,14 @@ package objectstore
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"time"
 )
+
+// ErrFull says of an ErrUnavailable that the store has no room left.
+var ErrFull = errors.New("the object store is full")
 
 // Info describes one object.
 type Info struct {
@@ -19,7 +23,7 @@ type Info struct {
 
 // Store keeps objects. Errors are kinds of package melodyud: an absent object is
 // ErrNotFound, a key that is not allowed ErrInvalid, an unreachable store
-// ErrUnavailable, a full one ErrUnavailable too. Safe for concurrent use.
+// ErrUnavailable, a full one both that and ErrFull. Safe for concurrent use.
 //
 // Keys are 1 to 200 bytes of [A-Za-z0-9._/-], without empty, "." or ".."
 // components (CheckKey). No object's key may be a directory of another's, as a/b is of

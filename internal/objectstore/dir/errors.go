@@ -7,12 +7,15 @@ import (
 	"syscall"
 
 	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/objectstore"
 )
 
-// down are the conditions that pass, or that an operator must end: full, read-only,
+var errFull = fmt.Errorf("%w: %w", melodyud.ErrUnavailable, objectstore.ErrFull)
+
+// down are the conditions that pass, or that an operator must end: read-only,
 // broken or out of descriptors.
 var down = []syscall.Errno{
-	syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO,
+	syscall.EROFS, syscall.EIO,
 	syscall.ESTALE, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM,
 }
 
@@ -34,6 +37,9 @@ func kindOf(err error) error {
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return melodyud.ErrNotFound
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return errFull
 	}
 	for _, e := range down {
 		if errors.Is(err, e) {

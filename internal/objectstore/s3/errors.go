@@ -9,6 +9,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/objectstore"
 )
 
 // kinds are the answers that say something of the request. Every other failure,
@@ -53,6 +54,9 @@ func translate(ctx context.Context, doing, key string, err error) error {
 	kind := kinds[answer.Code]
 	if kind == nil && answer.StatusCode == http.StatusPreconditionFailed {
 		kind = melodyud.ErrConflict
+	}
+	if answer.StatusCode == http.StatusInsufficientStorage {
+		kind = fmt.Errorf("%w: %w", melodyud.ErrUnavailable, objectstore.ErrFull)
 	}
 	if kind == nil {
 		kind = melodyud.ErrUnavailable
