@@ -11,7 +11,7 @@ MINIO := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 PACKAGES = $(shell go list ./... | grep -v /node_modules/)
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
 
-.PHONY: all build vet vuln test integration race fuzz e2e bench bench-sound run web help clean
+.PHONY: all build vet vuln test integration race fuzz soak e2e bench bench-sound run web help clean
 
 all: build vet test ## build, vet and test
 
@@ -61,6 +61,10 @@ FUZZTIME ?= 10s
 fuzz: ## every fuzz target for FUZZTIME (10s, or 5000x for a number of inputs)
 	@set -e; for p in $(PACKAGES); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$p; done; done
+
+MUTANTS ?= 200000
+soak: ## what takes long: MUTANTS (200000) broken files through the decoders
+	MELODYUD_MUTANTS=$(MUTANTS) go test -count=1 -timeout 3h -v -run 'NoMutant' ./transcode/decode
 
 e2e: build ## upload and play in a real browser
 	@deploy/need chromium:chromium firefox-esr:firefox-esr node:nodejs npm:npm

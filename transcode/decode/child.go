@@ -59,23 +59,28 @@ func enclose(job errand) error {
 	return sandbox(job)
 }
 
-// run decodes f into words. A decoder's panic is its verdict on the file.
-func (j errand) run(f *os.File, m *mouth) (err error) {
+// run decodes f into words.
+func (j errand) run(f *os.File, m *mouth) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return j.decode(&format.Input{At: f, Size: info.Size(), Limits: j.Limits, FFmpeg: j.FFmpeg}, m, seal)
+}
+
+// decode turns in into words. A decoder's panic is its verdict on the file. opened
+// is called once a converter has what it needs.
+func (j errand) decode(in *format.Input, m *mouth, opened func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("decoder panicked: %v", v)
 		}
 	}()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	in := &format.Input{At: f, Size: info.Size(), Limits: j.Limits, FFmpeg: j.FFmpeg}
 	facts, snd, err := format.Open(in)
 	if err != nil {
 		return err
 	}
-	if err := seal(); err != nil { // a converter has opened what it needs by now
+	if err := opened(); err != nil {
 		return err
 	}
 	facts.Tidy()

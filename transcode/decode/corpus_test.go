@@ -17,14 +17,23 @@ import (
 	"github.com/melodyud/melodyud/transcode/decode"
 )
 
-// corpus returns the folder of shared test files, or skips.
-func corpus(t testing.TB) string {
-	t.Helper()
+// corpusFolder is the folder of shared test files, "" when it is not there.
+func corpusFolder() string {
 	dir := os.Getenv("MELODYUD_CORPUS")
 	if dir == "" {
 		dir = filepath.Join("..", "..", "..", "shared", "corpus")
 	}
 	if _, err := os.Stat(filepath.Join(dir, "manifest.tsv")); err != nil {
+		return ""
+	}
+	return dir
+}
+
+// corpus returns the folder of shared test files, or skips.
+func corpus(t testing.TB) string {
+	t.Helper()
+	dir := corpusFolder()
+	if dir == "" {
 		t.Skip("no corpus: set MELODYUD_CORPUS to the folder with manifest.tsv")
 	}
 	return dir
