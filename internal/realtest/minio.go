@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,6 +41,36 @@ func MinIO(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return url
+}
+
+// MinIOAlone returns bucketURL, of MinIO, with temporary credentials that reach
+// nothing but its bucket: what a bucket that others put into should have.
+func MinIOAlone(t testing.TB, bucketURL string) string {
+	t.Helper()
+	u, err := url.Parse(bucketURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket := strings.Trim(u.Path, "/")
+	secret, _ := u.User.Password()
+	sts, err := credentials.NewSTSAssumeRole("http://"+u.Host, credentials.STSAssumeRoleOptions{
+		AccessKey: u.User.Username(), SecretKey: secret, Location: minioRegion, DurationSeconds: 3600,
+		Policy: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:*"],` +
+			`"Resource":["arn:aws:s3:::` + bucket + `","arn:aws:s3:::` + bucket + `/*"]}]}`,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	defer transport.CloseIdleConnections()
+	own, err := sts.GetWithContext(&credentials.CredContext{Client: &http.Client{Transport: transport}})
+	if err != nil {
+		t.Fatalf("temporary credentials: %v", err)
+	}
+	query := u.Query()
+	query.Set("token", own.SessionToken)
+	u.User, u.RawQuery = url.UserPassword(own.AccessKeyID, own.SecretAccessKey), query.Encode()
+	return u.String()
 }
 
 type minioServer struct {

@@ -30,6 +30,7 @@ func open(t testing.TB, change func(*dir.Config)) *dir.Store {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	mux.Handle("/objects/", s.Handler())
+	mux.Handle(dir.PartsPath, s.PartsHandler())
 	return s
 }
 

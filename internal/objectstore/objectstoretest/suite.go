@@ -51,6 +51,8 @@ func Run(t *testing.T, open func(t testing.TB) objectstore.Store) {
 		{"deleting a directory's last object does not disturb a put", deletesBesidePuts},
 		{"a long stream of unknown size needs little memory", streams},
 		{"a presigned URL does what it says and nothing else", presigns},
+		{"others put an object in parts of the size signed, and see nothing before it is whole", parts},
+		{"parts that were dropped are gone and take no more", droppedParts},
 	} {
 		t.Run(test.promise, func(t *testing.T) { test.hold(t, open(t)) })
 	}

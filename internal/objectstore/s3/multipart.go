@@ -42,7 +42,7 @@ func (s *Store) SignPart(ctx context.Context, key, id string, number int, size i
 	}
 	query := url.Values{"partNumber": {strconv.Itoa(number)}, "uploadId": {id}}
 	header := http.Header{"Content-Length": {strconv.FormatInt(size, 10)}}
-	u, err := s.core.PresignHeader(ctx, http.MethodPut, s.bucket, key, ttl, query, header)
+	u, err := s.signer.PresignHeader(ctx, http.MethodPut, s.bucket, key, ttl, query, header)
 	if err != nil {
 		return "", translate(ctx, "presign part of", key, err)
 	}

@@ -28,7 +28,7 @@ func (s *Store) Presign(ctx context.Context, method, key string, ttl time.Durati
 	if ttl < minTTL || ttl > maxTTL {
 		return "", fmt.Errorf("%w: presign for %s: want 1 s to 7 days", melodyud.ErrInvalid, ttl)
 	}
-	u, err := s.core.Presign(ctx, method, s.bucket, key, ttl, nil)
+	u, err := s.signer.Presign(ctx, method, s.bucket, key, ttl, nil)
 	if err != nil {
 		return "", translate(ctx, "presign object", key, err)
 	}

@@ -6,6 +6,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -35,18 +36,20 @@ const (
 // Store is an objectstore.Store and objectstore.Presigner on one bucket.
 type Store struct {
 	core      minio.Core
+	signer    *minio.Client // makes addresses for others
 	bucket    string
 	transport *http.Transport
 }
 
 // Open opens the bucket of a URL:
 //
-//	s3://ACCESS:SECRET@host:port/bucket?tls=false&region=us-east-1&lookup=path
+//	s3://ACCESS:SECRET@host:port/bucket?tls=false&region=us-east-1&lookup=path&token=…&public=https://s3.example.org
 //
 // Access and secret are percent-encoded where they hold characters like "/"; without
 // them they come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
 // AWS_SESSION_TOKEN. tls defaults to true; region to what the server says; lookup (path,
-// dns) to what suits the host. A missing bucket is created where that is allowed.
+// dns) to what suits the host. token goes with temporary credentials. public is where
+// others reach the server, for presigned URLs; default host. A missing bucket is created where that is allowed.
 // Open waits up to 10 s for a server that is still starting; then the error is
 // ErrUnavailable. A wrong URL is ErrInvalid. No error shows the secret.
 func Open(ctx context.Context, rawURL string) (*Store, error) {
@@ -55,18 +58,26 @@ func Open(ctx context.Context, rawURL string) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{bucket: a.bucket, transport: newTransport()}
-	client, err := minio.New(a.host, &minio.Options{
+	options := minio.Options{
 		Creds:        credentials.NewStaticV4(a.access, a.secret, a.token),
 		Secure:       a.tls,
 		Region:       a.region,
 		BucketLookup: a.lookup,
 		Transport:    s.transport,
 		MaxRetries:   attempts,
-	})
+	}
+	client, err := minio.New(a.host, &options)
 	if err != nil {
 		return nil, fmt.Errorf("%w: object store %s: %w", melodyud.ErrInvalid, a, err)
 	}
-	s.core = minio.Core{Client: client}
+	s.core, s.signer = minio.Core{Client: client}, client
+	if a.public != nil {
+		options.Secure = a.public.Scheme == "https"
+		options.Region = cmp.Or(a.region, "us-east-1") // or it would ask the public address for it
+		if s.signer, err = minio.New(a.public.Host, &options); err != nil {
+			return nil, fmt.Errorf("%w: public address of %s: %w", melodyud.ErrInvalid, a, err)
+		}
+	}
 	if err := s.reach(ctx, a); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -17,6 +17,7 @@ type address struct {
 	access, secret, token string
 	tls                   bool
 	lookup                minio.BucketLookupType
+	public                *url.URL // where others reach the server; nil: at host
 }
 
 func (a address) String() string { return "s3://" + a.host + "/" + a.bucket }
@@ -63,13 +64,20 @@ func (a *address) option(name, value string) (err error) {
 		}
 	case "region":
 		a.region = value
+	case "token":
+		a.token = value
+	case "public":
+		a.public, err = url.Parse(value)
+		if err != nil || a.public.Host == "" || strings.Trim(a.public.Path, "/") != "" || a.public.Scheme != "http" && a.public.Scheme != "https" {
+			return malformed("public is the address others reach the server at, like https://s3.example.org")
+		}
 	case "lookup":
 		lookups := map[string]minio.BucketLookupType{"path": minio.BucketLookupPath, "dns": minio.BucketLookupDNS}
 		if a.lookup = lookups[value]; a.lookup == minio.BucketLookupAuto {
 			return malformed("lookup is path or dns")
 		}
 	default:
-		return malformed(fmt.Sprintf("unknown option %q: it takes tls, region and lookup", name))
+		return malformed(fmt.Sprintf("unknown option %q: it takes tls, region, lookup, token and public", name))
 	}
 	return nil
 }
