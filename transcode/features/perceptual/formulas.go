@@ -38,14 +38,14 @@ func speech(h *heard) float64 {
 	if h.beat.tempo > 0 {
 		unsteady = 0.955 - h.beat.stability
 	}
-	return 12*(h.gaps-0.36) + 2.5*(h.syllables-2) + (h.consonants + 2.5) + 15*unsteady
+	return 12*(min(h.gaps, 0.45)-0.36) + 2.5*(h.syllables-2) + (h.consonants + 2.5) + 15*unsteady - 0.4
 }
 
 func speechiness(h *heard) float64 { return logistic(speech(h)) }
 
 // instrumentalness is high where nothing moves like a voice.
 func instrumentalness(h *heard) float64 {
-	return logistic(-4*(h.middle-1.35) - 0.8*(speech(h)+0.5))
+	return logistic(-4*(h.middle-1.35) - 0.8*(speech(h)+0.9))
 }
 
 // liveness is high where even quiet frames have noise in them, as of a crowd, and
