@@ -95,6 +95,9 @@ func (r *render) plan(ctx context.Context) (*fan[chunk], error) {
 			return nil, err
 		}
 	}
+	if r.job.Tap != nil {
+		r.startTap(ctx, sound.line())
+	}
 	folded := newSoundFan() // for AAC encoders that take samples
 	var coders []*lane
 	for _, l := range lanes {
@@ -209,6 +212,15 @@ func (r *render) startMeters(ctx context.Context, line <-chan *shared[chunk]) {
 		}
 		close(r.measured)
 		return fault.Point("render.features")
+	})
+}
+
+func (r *render) startTap(ctx context.Context, line <-chan *shared[chunk]) {
+	r.start(func() error {
+		return drain(ctx, line, func(c *chunk) error {
+			r.job.Tap(c.block)
+			return nil
+		})
 	})
 }
 
@@ -424,7 +436,7 @@ func (r *render) report() Report {
 	rep := Report{
 		Source: facts.Source, Grid: r.grid, SampleRate: r.grid.Lossless.Rate, Samples: r.samples,
 		Loudness: r.meter.Loudness(), Tags: facts.Tags, Cover: facts.Cover,
-		Features: r.features, Analysis: r.analysis, Waveform: r.waveform.Encode(), Warnings: facts.Warnings,
+		Features: r.features, Analysis: r.analysis, Waveform: r.waveform.Encode(), Overview: r.waveform.Overview(), Warnings: facts.Warnings,
 	}
 	if r.grid.Resampled {
 		to, from := int64(rep.SampleRate), int64(f.Rate)

@@ -171,6 +171,10 @@ type Job struct {
 	// May be nil.
 	Progress func(fraction float64)
 
+	// Tap, if not nil, hears every block of the sound, from one goroutine. Blocks are
+	// valid only during the call.
+	Tap func(pcm.Block)
+
 	deaf bool // measure only
 }
 
@@ -185,6 +189,7 @@ type Report struct {
 	Analysis   melodyud.Analysis
 	Tags       melodyud.Tags
 	Cover      Cover  // JPEGs, one for each of CoverSizes; none without a picture
-	Waveform   []byte // audiowaveform, version 2, 8 bits
+	Waveform   []byte // audiowaveform, version 2, 8 bits: 512 samples a pixel or more
+	Overview   []byte // the same in 1,000 pixels
 	Warnings   []string
 }

@@ -30,18 +30,19 @@ func FeatureSet(analyzer interface{ Analyzer() (int, string) }, masterSHA256 str
 
 // featureFiles are the objects under features/<hash>/. The last of them is stored
 // last: where it is, all are.
-var featureFiles = []string{analysisFile, waveformFile, featuresFile}
+var featureFiles = []string{analysisFile, waveformFile, overviewFile, featuresFile}
 
 const (
 	analysisFile = "analysis.json"
 	waveformFile = "waveform.dat"
+	overviewFile = "overview.dat"
 	featuresFile = "features.json"
 )
 
 // writeFeatures writes the feature files of a master into dir.
 func writeFeatures(dir, masterSHA256 string, r transcode.Report) error {
 	r.Features.SourceSHA256 = masterSHA256
-	for name, content := range map[string]any{featuresFile: r.Features, analysisFile: r.Analysis, waveformFile: r.Waveform} {
+	for name, content := range map[string]any{featuresFile: r.Features, analysisFile: r.Analysis, waveformFile: r.Waveform, overviewFile: r.Overview} {
 		raw, ok := content.([]byte)
 		if !ok {
 			var err error

@@ -76,7 +76,7 @@ func TestAllThatWasHeardGoesWithTheLastTrackOfAMaster(t *testing.T) {
 				left++
 			}
 		}
-		if want := []int{6, 0}[i]; left != want {
+		if want := []int{8, 0}[i]; left != want {
 			t.Errorf("after %d of 2: %d objects, want %d", i+1, left, want)
 		}
 	}

@@ -122,7 +122,7 @@ func (e *engine) Listen(ctx context.Context, _ *os.File, progress func(float64))
 			return transcode.Report{}, err
 		}
 	}
-	return transcode.Report{Features: e.heard(), Waveform: []byte("wave")}, nil
+	return transcode.Report{Features: e.heard(), Waveform: []byte("wave"), Overview: []byte("view")}, nil
 }
 
 func (e *engine) Probe(ctx context.Context, _ *os.File) (transcode.Facts, error) {
@@ -150,7 +150,7 @@ func (e *engine) Render(ctx context.Context, _ *os.File, job transcode.Job) (tra
 		}
 	}
 	job.Progress(1)
-	report := transcode.Report{Grid: grid, SampleRate: 44100, Samples: samples, Tags: tags, Features: e.heard(), Waveform: []byte("wave")}
+	report := transcode.Report{Grid: grid, SampleRate: 44100, Samples: samples, Tags: tags, Features: e.heard(), Waveform: []byte("wave"), Overview: []byte("view")}
 	if e.cover != nil {
 		report.Cover = transcode.Cover{e.cover, e.cover, e.cover}
 	}
@@ -405,7 +405,7 @@ func TestAnUploadedTrackIsPublishedWithEverythingItNeeds(t *testing.T) {
 			t.Errorf("no %s", name)
 		}
 	}
-	for _, name := range []string{"features.json", "analysis.json", "waveform.dat"} {
+	for _, name := range []string{"features.json", "analysis.json", "waveform.dat", "overview.dat"} {
 		if all["features/"+track.Release.FeaturesHash+"/"+name] == "" || all[folder+name] != "" {
 			t.Errorf("%s is not in the features' own folder", name)
 		}

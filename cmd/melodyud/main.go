@@ -30,6 +30,7 @@ const description = `A music platform's engine: upload a track, and seconds late
   melodyud serve                    run everything on this machine
   melodyud upload song.flac --wait  upload and wait until it plays
   melodyud probe song.mp3           say whether a file would be accepted, and why
+  melodyud analyze song.mp3         say what it sounds like: tempo, key, loudness
   melodyud render song.wav --out d  the whole engine on one file, without a server
 
 Every flag can also be set by its environment variable, shown beside it.
@@ -45,6 +46,7 @@ type cli struct {
 	Preview previewCmd `cmd:"" help:"Print an address that plays half a minute of a track."`
 	Offline offlineCmd `cmd:"" help:"Keep tracks on this device, encrypted, and play them."`
 	Probe   probeCmd   `cmd:"" help:"Say whether files would be accepted, and why."`
+	Analyze analyzeCmd `cmd:"" help:"Hear what a track sounds like: tempo, key, loudness, sections; print or draw it."`
 	Render  renderCmd  `cmd:"" help:"Run the whole engine on a local file, without a server."`
 	Encode  encodeCmd  `cmd:"" help:"Encode a local file into one other, to hear or measure the encoders."`
 	Dump    dumpCmd    `cmd:"" help:"Show the boxes of an MP4 file as text."`

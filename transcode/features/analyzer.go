@@ -7,9 +7,12 @@ import (
 	"strconv"
 
 	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/transcode/features/embedding"
+	"github.com/melodyud/melodyud/transcode/features/fingerprint"
 	"github.com/melodyud/melodyud/transcode/features/rhythm"
 	"github.com/melodyud/melodyud/transcode/features/spectrum"
 	"github.com/melodyud/melodyud/transcode/features/timbre"
+	"github.com/melodyud/melodyud/transcode/features/tonal"
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
 
@@ -34,6 +37,7 @@ func (c Config) ParamsHash() string {
 //	block --+-- mono at 22,050 Hz -- STFT R --+-- rhythm
 //	        |                                 +-- timbre
 //	        +-- mono at 11,025 Hz -- STFT T ----- tonal
+//	        +-- fingerprint
 //
 // It keeps some 30 kB a second of the track: what the beats and sections are found
 // in. An Analyzer is for one track and one goroutine.
@@ -43,16 +47,19 @@ type Analyzer struct {
 	samples int64
 
 	front *spectrum.Front
+	print *fingerprint.Printer
 	ears  ears
 }
 
 // ears are what hears, with what they are fed by.
 type ears struct {
-	fine, wide         *spectrum.STFT // for rhythm and timbre; for tones
-	rhythm             *rhythm.Tracker
-	timbre             *timbre.Meter
-	onFine, onWide     func(mono []float32)
-	fineFrame, onTones func(power []float32)
+	fine, wide     *spectrum.STFT // for rhythm and timbre; for tones
+	rhythm         *rhythm.Tracker
+	timbre         *timbre.Meter
+	tonal          *tonal.Listener
+	onFine, onWide func(mono []float32)
+	fineFrame      func(power []float32)
+	wideFrame      func(power []float32)
 }
 
 // New returns an Analyzer of sound of the given format. A format without a rate or
@@ -62,7 +69,11 @@ func New(f pcm.Format, c Config) (*Analyzer, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Analyzer{config: c, format: f, front: front}
+	print, err := fingerprint.New(f)
+	if err != nil {
+		return nil, err
+	}
+	a := &Analyzer{config: c, format: f, front: front, print: print}
 	a.ears.open()
 	return a, nil
 }
@@ -72,23 +83,24 @@ func New(f pcm.Format, c Config) (*Analyzer, error) {
 func (e *ears) open() {
 	e.fine = spectrum.NewSTFT(spectrum.SizeR, spectrum.HopR)
 	e.wide = spectrum.NewSTFT(spectrum.SizeT, spectrum.HopT)
-	e.rhythm, e.timbre = rhythm.New(), timbre.New()
+	e.rhythm, e.timbre, e.tonal = rhythm.New(), timbre.New(), tonal.New()
 	e.fineFrame = func(power []float32) {
 		e.rhythm.Frame(power)
 		e.timbre.Frame(power)
 	}
-	e.onTones = func([]float32) {}
+	e.wideFrame = e.tonal.Frame
 	e.onFine = func(mono []float32) {
 		e.timbre.Samples(mono)
 		e.fine.Write(mono, e.fineFrame)
 	}
-	e.onWide = func(mono []float32) { e.wide.Write(mono, e.onTones) }
+	e.onWide = func(mono []float32) { e.wide.Write(mono, e.wideFrame) }
 }
 
 // Write takes the next samples.
 func (a *Analyzer) Write(b pcm.Block) {
 	a.samples += int64(b.Len())
 	a.front.Write(b, a.ears.onFine, a.ears.onWide)
+	a.print.Write(b)
 }
 
 // Measured is what others found out about the same sound.
@@ -104,18 +116,19 @@ func (a *Analyzer) Close(m Measured) (melodyud.Features, melodyud.Analysis) {
 	e := &a.ears
 	a.front.Close(e.onFine, e.onWide)
 	e.fine.Close(e.fineFrame)
-	e.wide.Close(e.onTones)
-	beat, colour := e.rhythm.Result(), e.timbre.Result()
+	e.wide.Close(e.wideFrame)
+	beat, colour, tones, prints := e.rhythm.Result(), e.timbre.Result(), e.tonal.Result(), a.print.Result()
 	f := melodyud.Features{
 		Schema: melodyud.FeaturesSchema, Version: strconv.Itoa(Version), ParamsHash: a.config.ParamsHash(),
 		Duration:   float64(a.samples) / float64(a.format.Rate),
 		SampleRate: a.format.Rate, Channels: a.format.Channels, BitDepth: m.BitDepth,
-		Loudness: m.Loudness, Rhythm: beat.Rhythm, Timbre: colour.Timbre,
+		Loudness: m.Loudness, Rhythm: beat.Rhythm, Tonal: tones.Tonal, Timbre: colour.Timbre,
+		Fingerprint: prints.Fingerprint, Embedding: []melodyud.Embedding{embedding.Of(colour)},
 	}
 	if at, ok := Highlight(m.ShortTerm); ok {
 		f.PreviewStart = &at
 	}
-	d := melodyud.Analysis{Schema: melodyud.FeaturesSchema, Tatums: beat.Tatums}
+	d := melodyud.Analysis{Schema: melodyud.FeaturesSchema, Tatums: beat.Tatums, Print: prints.Items}
 	Tidy(&f)
 	Tidy(&d)
 	return f, d
