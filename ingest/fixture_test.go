@@ -22,6 +22,7 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/ingest"
+	"github.com/melodyud/melodyud/ingest/resumable"
 	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/database/databasetest"
@@ -181,6 +182,11 @@ func (f *fixture) start(change ...func(*ingest.Config)) {
 		f.t.Fatal(err)
 	}
 	s.Register(r)
+	draft, err := resumable.New(resumable.Config{Uploads: s})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	draft.Register(r)
 	server := httptest.NewServer(r.Handler())
 	f.t.Cleanup(server.Close)
 	f.Service, f.url = s, server.URL

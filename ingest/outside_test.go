@@ -30,7 +30,7 @@ func TestTusJSClientAgrees(t *testing.T) { // standards.md 7.2
 	}
 	f := newFixture(t, func(c *ingest.Config) { c.PartSize = 0 })
 	got := f.outside(installOutside(t))
-	if len(got) != 9 {
+	if len(got) != 20 {
 		t.Fatalf("%d outcomes: %+v", len(got), got)
 	}
 	for _, o := range got {
@@ -42,7 +42,7 @@ func TestTusJSClientAgrees(t *testing.T) { // standards.md 7.2
 func installOutside(t *testing.T) string {
 	t.Helper()
 	work := t.TempDir()
-	for _, name := range []string{"package.json", "package-lock.json", "client.mjs"} {
+	for _, name := range []string{"package.json", "package-lock.json", "client.mjs", "server.mjs"} {
 		data, err := os.ReadFile(filepath.Join("testdata", "outside", name))
 		if err != nil {
 			t.Fatal(err)
@@ -63,7 +63,7 @@ func (f *fixture) outside(work string) []outcome {
 	f.t.Helper()
 	cmd := exec.CommandContext(f.t.Context(), "node", "client.mjs")
 	cmd.Dir = work
-	cmd.Env = append(os.Environ(), "ENDPOINT="+f.url+"/v1/uploads", "KEY=ada")
+	cmd.Env = append(os.Environ(), "ENDPOINT="+f.url+"/v1/uploads", "DRAFT_ENDPOINT="+f.url+"/v1/resumable", "KEY=ada")
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
 	if err := cmd.Run(); err != nil {
