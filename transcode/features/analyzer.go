@@ -9,6 +9,7 @@ import (
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/transcode/features/embedding"
 	"github.com/melodyud/melodyud/transcode/features/fingerprint"
+	"github.com/melodyud/melodyud/transcode/features/perceptual"
 	"github.com/melodyud/melodyud/transcode/features/rhythm"
 	"github.com/melodyud/melodyud/transcode/features/spectrum"
 	"github.com/melodyud/melodyud/transcode/features/timbre"
@@ -125,6 +126,9 @@ func (a *Analyzer) Close(m Measured) (melodyud.Features, melodyud.Analysis) {
 		Loudness: m.Loudness, Rhythm: beat.Rhythm, Tonal: tones.Tonal, Timbre: colour.Timbre,
 		Fingerprint: prints.Fingerprint, Embedding: []melodyud.Embedding{embedding.Of(colour)},
 	}
+	f.Perceptual = perceptual.Scores(perceptual.Track{
+		Loudness: f.Loudness, Rhythm: f.Rhythm, Tonal: f.Tonal, Timbre: colour,
+	})
 	if at, ok := Highlight(m.ShortTerm); ok {
 		f.PreviewStart = &at
 	}
