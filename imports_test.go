@@ -82,6 +82,7 @@ var arrows = map[string][]string{
 	"ingest":            shared,
 	"ingest/resumable":  append([]string{"ingest"}, shared...),
 	"ingest/quota":      shared,
+	"ingest/direct":     append([]string{"ingest"}, shared...),
 	"internal/accounts": shared,
 	"internal/catalog":  append([]string{"internal/catalog/feed"}, shared...),
 	"internal/sound":    shared,

@@ -2,7 +2,7 @@ package melodyud_test
 
 // subjects are the titles of the page's sections, by what codes begin with.
 var subjects = map[string]string{
-	"album": "Albums", "audio": "The sound of an upload", "auth": "Signing in and keys", "events": "Live news", "features": "What was heard", "file": "Files for our tools",
+	"album": "Albums", "audio": "The sound of an upload", "auth": "Signing in and keys", "direct": "Uploads straight to the bucket", "events": "Live news", "features": "What was heard", "file": "Files for our tools",
 	"key": "Making keys", "offline": "Listening offline", "page": "Lists", "playback": "Playing", "playlist": "Playlists", "quota": "Quotas", "release": "Releases",
 	"request": "Any request", "ticket": "Playback links", "track": "Tracks", "tus": "The upload protocol (for makers of clients)",
 	"upload": "Uploads",
@@ -43,6 +43,16 @@ var whatToDo = map[string]string{
 	"auth.missing":      "Send the header `Authorization: Bearer <key>`, or sign in on the page.",
 	"auth.role":         "Ask the operator for a key with the role that this needs.",
 	"auth.too-many":     "Wait for the time in `Retry-After`, then try the right key.",
+
+	"direct.completed": "Nothing: look at /v1/uploads/{id} for what becomes of it.",
+	"direct.etag":      "List the parts with `GET /v1/direct/{id}` and use the ETags told there, or send the part again.",
+	"direct.lost":      "Start a new upload. Operators: nothing but this server may delete in the bucket of `--direct`.",
+	"direct.missing":   "Send the parts named; `GET /v1/direct/{id}` lists what is there.",
+	"direct.number":    "The first part is 1; `part_count` tells the last.",
+	"direct.off":       "Upload by tus, or ask the operator for `--direct`.",
+	"direct.other-way": "Use the upload's own address.",
+	"direct.part-size": "Send the part again, with exactly the bytes of its place in the file.",
+	"direct.parts":     "Name every part once.",
 
 	"events.limit":     "Close windows of the studio that you do not need.",
 	"features.not-yet": "The operator has older tracks listened to with `melodyud reanalyze`.",

@@ -60,6 +60,9 @@ func (s *Service) Fetch(ctx context.Context, id melodyud.UploadID, open func(ctx
 	return viewOf(u), err
 }
 
+// TTL is how long an upload lives without news.
+func (s *Service) TTL() time.Duration { return s.config.TTL }
+
 // Find returns the owner's upload. Others' uploads are as unknown as none; one that
 // expired or was cancelled is ErrNotFound too.
 func (s *Service) Find(ctx context.Context, owner melodyud.UserID, id string) (View, error) {
@@ -74,16 +77,15 @@ func (s *Service) Stands(ctx context.Context, id melodyud.UploadID) (View, error
 	return viewOf(u), err
 }
 
-// Keep puts the expiry of an open upload off, as further bytes would.
-func (s *Service) Keep(ctx context.Context, id melodyud.UploadID) (expires time.Time, err error) {
-	now := s.config.Now()
-	expires = now.Add(s.config.TTL)
-	_, err = s.config.DB.Exec(ctx, `UPDATE uploads SET due = ?, updated = ? WHERE id = ? AND state = ? AND due > ?`,
-		database.Millis(expires), database.Millis(now), string(id), string(StateOpen), database.Millis(now))
+// Keep puts the expiry of an open upload off until then.
+func (s *Service) Keep(ctx context.Context, id melodyud.UploadID, until time.Time) error {
+	now := database.Millis(s.config.Now())
+	_, err := s.config.DB.Exec(ctx, `UPDATE uploads SET due = ?, updated = ? WHERE id = ? AND state = ? AND due > ? AND due < ?`,
+		database.Millis(until), now, string(id), string(StateOpen), now, database.Millis(until))
 	if err != nil {
-		return time.Time{}, fmt.Errorf("keep upload %s: %w", id, err)
+		return fmt.Errorf("keep upload %s: %w", id, err)
 	}
-	return expires, nil
+	return nil
 }
 
 // Cancel ends the owner's upload, as DELETE does.

@@ -63,6 +63,7 @@ type Config struct {
 
 	SoundLimits `embed:""`
 	Quotas      `embed:""`
+	Doors       `embed:""`
 
 	LogFormat string `env:"MELODYUD_LOG_FORMAT" enum:"text,json" default:"text" help:"text or json."`
 	LogLevel  string `env:"MELODYUD_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`

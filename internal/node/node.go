@@ -159,6 +159,9 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 	}
 	n.runs("catalog", listening, tracks.Run)
 	n.runs("uploads", working, uploads.Run)
+	if err := n.buildDirect(ctx, uploads); err != nil {
+		return err
+	}
 	n.drains = append(n.drains, uploads.Drain)
 	for _, s := range []interface{ Register(*api.Router) }{a, tracks, heard, quotas, uploads, resumed, work} {
 		s.Register(n.router)
