@@ -23,6 +23,9 @@ func TestMain(m *testing.M) {
 		rogue(os.Args[2], os.Args[len(os.Args)-1])
 		os.Exit(0)
 	}
+	if len(os.Args) > 1 && os.Args[1] == "-nostdin" {
+		os.Exit(spy(os.Args[1:]))
+	}
 	if len(os.Args) > 2 && os.Args[1] == "mutants" {
 		mutants(os.Args[2])
 		os.Exit(0)

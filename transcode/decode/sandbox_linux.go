@@ -116,13 +116,12 @@ func sandbox(j errand) error {
 }
 
 // landlocked denies the file system and TCP, as far as this kernel can.
-// A converter needs its own program, its libraries, and to open the master anew,
-// because it cannot seek in a descriptor it was given.
+// A converter needs its own program and its libraries; it is fed through a pipe.
 func landlocked(j errand) error {
 	var rules []landlock.Rule
 	if j.FFmpeg != "" {
 		rules = append(rules,
-			landlock.ROFiles(j.FFmpeg, "/proc/self/fd/0").IgnoreIfMissing(),
+			landlock.ROFiles(j.FFmpeg).IgnoreIfMissing(),
 			landlock.ROFiles("/etc/ld.so.cache", "/dev/null").IgnoreIfMissing(),
 			landlock.RODirs("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib").IgnoreIfMissing())
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"time"
 
@@ -18,12 +17,12 @@ type conversion struct {
 	demuxer        string    // forced: it never guesses
 	what           string    // for the refusal when there is no ffmpeg
 	rate, channels int       // expected; 0 as it comes
-	feed           io.Reader // the bytes to convert; nil: the master
+	feed           io.Reader // the bytes to convert
 }
 
-// converted is the sound of an ffmpeg that runs inside this sandbox. It gets the
-// master as descriptor 0, is told the demuxer, may use no protocol but files and
-// pipes, and can open nothing but the master and its own libraries.
+// converted is the sound of an ffmpeg that runs inside this sandbox. It is fed
+// through a pipe, is told the demuxer, may use no protocol but pipes, and can open
+// nothing but its own libraries.
 type converted struct {
 	cmd    *exec.Cmd
 	from   *bufio.Reader
@@ -43,10 +42,7 @@ func startConverter(in *Input, c conversion) (*converted, error) {
 	v := &converted{cpu: in.Limits.MaxCPU}
 	v.cmd = exec.Command(in.FFmpeg, converterArgs(c)...) //nolint:gosec // a path of our configuration
 	v.cmd.Env = []string{}
-	v.cmd.Stdin, v.cmd.Stderr = os.Stdin, &v.stderr
-	if c.feed != nil {
-		v.cmd.Stdin = c.feed
-	}
+	v.cmd.Stdin, v.cmd.Stderr = c.feed, &v.stderr
 	shareFate(v.cmd)
 	out, err := v.cmd.StdoutPipe()
 	if err != nil {
@@ -63,13 +59,9 @@ func startConverter(in *Input, c conversion) (*converted, error) {
 }
 
 func converterArgs(c conversion) []string {
-	source := "file:/proc/self/fd/0" // opened anew: ffmpeg cannot seek in a pipe
-	if c.feed != nil {
-		source = "pipe:0"
-	}
 	return []string{
 		"-nostdin", "-hide_banner", "-v", "error", "-threads", "1",
-		"-protocol_whitelist", "file,pipe", "-f", c.demuxer, "-i", source,
+		"-protocol_whitelist", "pipe", "-f", c.demuxer, "-i", "pipe:0",
 		"-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-threads", "1",
 		"-c:a", "pcm_f32le", "-fflags", "+bitexact", "-f", "wav", "pipe:1",
 	}
@@ -167,9 +159,9 @@ func (v *converted) Warnings() []string {
 	return []string{"Parts of the file could not be read cleanly while it was converted."}
 }
 
-// converted makes the facts of a form that only ffmpeg knows.
-func openConverted(in *Input, f form, facts Facts) (Facts, Sound, error) {
-	v, err := startConverter(in, conversion{demuxer: f.demuxer, what: f.what})
+// openConverted makes the facts of a form that only ffmpeg knows.
+func openConverted(in *Input, f form, facts Facts, feed io.Reader) (Facts, Sound, error) {
+	v, err := startConverter(in, conversion{demuxer: f.demuxer, what: f.what, feed: feed})
 	if err != nil {
 		return Facts{}, nil, err
 	}

@@ -10,7 +10,7 @@ type Input struct {
 	At     io.ReaderAt
 	Size   int64 // bytes
 	Limits Limits
-	FFmpeg string // absolute path of the converter; "" none. It reads descriptor 0.
+	FFmpeg string // absolute path of the converter; "" none
 }
 
 // Peek returns up to n bytes at off, fewer at the end of the file.

@@ -10,6 +10,7 @@ import (
 	"github.com/Eyevinn/mp4ff/mp4"
 	aacpcm "github.com/tphakala/go-aac/pcm"
 
+	"github.com/melodyud/melodyud/transcode/decode/faststart"
 	"github.com/melodyud/melodyud/transcode/decode/label"
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
@@ -36,16 +37,28 @@ func openMP4(in *Input, at int64) (Facts, Sound, error) {
 	facts := Facts{Samples: -1}
 	facts.adopt(&lab)
 	if fragmented {
-		return openConverted(in, form{demuxer: "mov", what: "this kind of MP4"}, facts)
+		return openConverted(in, form{demuxer: "mov", what: "this kind of MP4"}, facts, in.from(0, in.Size))
 	}
 	m := &m4a{in: in, trak: trak, scale: movieScale(moov)}
 	codec, what, ours := m.codec()
 	facts.Source.Codec, facts.Source.Lossless = codec, codec == "alac"
 	if !ours {
 		facts.BitDepth, facts.Source.BitDepth = m.alacDepth(), m.alacDepth()
-		return openConverted(in, form{demuxer: "mov", what: what}, facts)
+		return m.convert(what, facts)
 	}
 	return m.open(facts, lab.Text("smpb"))
+}
+
+// convert has the track decoded by the converter, which cannot seek.
+func (m *m4a) convert(what string, facts Facts) (Facts, Sound, error) {
+	feed, err := faststart.Reader(m.in.At, m.in.Size)
+	if errors.Is(err, faststart.ErrForm) {
+		feed, err = m.in.from(0, m.in.Size), nil // the converter may judge
+	}
+	if err != nil {
+		return Facts{}, nil, err
+	}
+	return openConverted(m.in, form{demuxer: "mov", what: what}, facts, feed)
 }
 
 // findMoov walks the top-level boxes with bounds of its own and has the parser

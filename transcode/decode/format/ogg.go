@@ -68,7 +68,7 @@ func openOgg(in *Input, at int64) (Facts, Sound, error) {
 		}
 		facts := Facts{Source: melodyud.Source{Codec: c.codec, Lossless: c.lossless}}
 		oggLabels(in, at, c.comments, &facts)
-		return openConverted(in, form{demuxer: "ogg", what: c.what}, facts)
+		return openConverted(in, form{demuxer: "ogg", what: c.what}, facts, in.from(at, in.Size-at))
 	}
 	return Facts{}, nil, Reject("audio.unknown-format", "Ogg stream begins with % x", first[0][:min(len(first[0]), 8)])
 }

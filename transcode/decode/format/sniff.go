@@ -151,7 +151,7 @@ func Open(in *Input) (facts Facts, snd Sound, err error) {
 		facts, snd, err = f.open(in, at)
 	} else {
 		facts = Facts{Source: melodyud.Source{Codec: f.codec, Lossless: f.whole}}
-		facts, snd, err = openConverted(in, f, facts)
+		facts, snd, err = openConverted(in, f, facts, in.from(at, mpegEnd(in, at)-at))
 	}
 	facts.Source.Container = f.name
 	return facts, snd, err
