@@ -132,6 +132,10 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 	if n.config.has(RoleWork) {
 		n.runs("workers", working, work.Run)
 	}
+	doubles, err := n.newDuplicates(tracks)
+	if err != nil {
+		return err
+	}
 	if !n.config.has(RoleAPI) {
 		return nil
 	}
@@ -163,7 +167,7 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 		return err
 	}
 	n.drains = append(n.drains, uploads.Drain)
-	for _, s := range []interface{ Register(*api.Router) }{a, tracks, heard, quotas, uploads, resumed, work} {
+	for _, s := range []interface{ Register(*api.Router) }{a, tracks, heard, doubles, quotas, uploads, resumed, work} {
 		s.Register(n.router)
 	}
 	n.registerPages()
