@@ -1,0 +1,125 @@
+package model
+
+import (
+	"math"
+
+	"github.com/tphakala/simd/i16"
+)
+
+// matrix is the weights of a layer in fixed point, one row an output, scaled so
+// that no sum of products can leave 32 bits.
+type matrix struct {
+	taps int
+	row  int // taps and the zeros that fill up whole vectors of a processor
+	q    []int16
+	unit []float64 // of each row: what 1 in it means
+	bias []float32
+	most int // largest input that is allowed
+}
+
+// newMatrix takes weights [taps][outputs].
+func newMatrix(w, bias []float32, taps int) *matrix {
+	outputs := len(bias)
+	row := (taps + 15) / 16 * 16
+	m := &matrix{taps: taps, row: row, q: make([]int16, row*outputs), unit: make([]float64, outputs), bias: bias}
+	// Coarser inputs leave room for finer weights: with this both add the same error.
+	m.most = int(min(math.MaxInt16, (1<<17)/math.Sqrt(float64(taps))))
+	for o := range outputs {
+		m.quantise(o, w)
+	}
+	return m
+}
+
+// quantise rounds the weights of one output, scaled so that the sum of their sizes,
+// half of each rounding included, times the largest input stays below 2^31.
+func (m *matrix) quantise(o int, w []float32) {
+	sum, largest := 0.0, 0.0
+	for t := range m.taps {
+		v := math.Abs(float64(w[t*len(m.bias)+o]))
+		sum += v
+		largest = max(largest, v)
+	}
+	if largest == 0 {
+		return
+	}
+	room := math.MaxInt32/float64(m.most) - float64(m.taps)/2
+	m.unit[o] = max(sum/room, largest/math.MaxInt16)
+	for t := range m.taps {
+		m.q[o*m.row+t] = int16(math.Round(float64(w[t*len(m.bias)+o]) / m.unit[o]))
+	}
+}
+
+// times sets dst to the matrix times x, whose numbers are units. A row of x may
+// be filled up with zeros.
+func (m *matrix) times(dst []float32, x []int16, unit float64) {
+	q := m.q
+	for o, bias := range m.bias {
+		sum := i16.DotProduct(q[:m.row], x)
+		dst[o] = float32(float64(sum)*float64(m.unit[o]*unit)) + bias
+		q = q[m.row:]
+	}
+}
+
+// quantise rounds x to integers of at most most, and returns what 1 means. What is
+// no number is 0.
+func quantise(x []float32, most int) (q []int16, unit float64) {
+	largest := float32(0)
+	for _, v := range x {
+		if v > largest {
+			largest = v
+		} else if -v > largest {
+			largest = -v
+		}
+	}
+	q = make([]int16, len(x))
+	largest = min(largest, math.MaxFloat32)
+	if largest == 0 {
+		return q, 0
+	}
+	scale := float64(most) / float64(largest)
+	for i, v := range x {
+		if v == v { // not NaN
+			q[i] = int16(math.Round(min(max(float64(v)*scale, -float64(most)), float64(most))))
+		}
+	}
+	return q, float64(largest) / float64(most)
+}
+
+// conv slides a matrix over a tensor.
+type conv struct {
+	in, padded, out shape
+	kernel, stride  [2]int
+	padding         [4]int
+	matrix          *matrix
+	activate        func([]float32)
+}
+
+func (c *conv) apply(dst []float32, in [][]float32) {
+	x, unit := quantise(in[0], c.matrix.most)
+	x = c.pad(x)
+	width, channels := c.padded[1]*c.padded[2], c.in[2]
+	segment := c.kernel[1] * channels
+	window := make([]int16, c.matrix.row)
+	filters := c.out[2]
+	for place := range c.out[0] * c.out[1] {
+		row, column := place/c.out[1]*c.stride[0], place%c.out[1]*c.stride[1]
+		for k := range c.kernel[0] {
+			copy(window[k*segment:][:segment], x[(row+k)*width+column*channels:])
+		}
+		c.matrix.times(dst[place*filters:][:filters], window, unit)
+	}
+	c.activate(dst)
+}
+
+func (c *conv) pad(x []int16) []int16 {
+	if c.padding == [4]int{} {
+		return x
+	}
+	y := make([]int16, c.padded.size())
+	width, channels := c.in[1]*c.in[2], c.in[2]
+	for row := range c.in[0] {
+		at := (row+c.padding[0])*c.padded[1] + c.padding[2]
+		copy(y[at*channels:], x[row*width:][:width])
+	}
+	return y
+}
