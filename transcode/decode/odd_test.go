@@ -6,9 +6,11 @@ import (
 	"image"
 	"image/jpeg"
 	"image/png"
+	"io"
 	"math"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +109,58 @@ func signalToNoise(want []float64, got []float32) float64 {
 		noise += (float64(got[i]) - v) * (float64(got[i]) - v)
 	}
 	return 10 * math.Log10(signal/noise)
+}
+
+// TestChunksOfOddLengthAreFoundWithAndWithoutTheirPad: RIFF pads them, some writers
+// do not.
+func TestChunksOfOddLengthAreFoundWithAndWithoutTheirPad(t *testing.T) {
+	t.Parallel()
+	odd := fixtures.Chunk{ID: "LIST", Body: []byte("INFOINAM\x05\x00\x00\x00Song\x00")}
+	for name, tc := range map[string]struct {
+		write func(io.Writer, fixtures.Spec) error
+		chunk fixtures.Chunk
+	}{
+		"wav": {fixtures.WAV, odd}, "aiff": {fixtures.AIFF, fixtures.Chunk{ID: "NAME", Body: []byte("Songs")}},
+	} {
+		s := withDefaults(fixtures.Spec{Encoding: fixtures.S16, Chunks: []fixtures.Chunk{tc.chunk}})
+		padded := bytesOf(t, tc.write, s)
+		at := bytes.Index(padded, tc.chunk.Body) + len(tc.chunk.Body)
+		for how, body := range map[string][]byte{"padded": padded, "not padded": append(padded[:at:at], padded[at+1:]...)} {
+			r := decodeAll(t, decode.Config{FFmpeg: "-"}, masterFile(t, body))
+			if r.err != nil || r.facts.Samples != int64(s.Samples) || !strings.HasPrefix(r.facts.Tags.Title, "Song") {
+				t.Errorf("%s, %s: %d samples, %+v, %v", name, how, r.facts.Samples, r.facts.Tags, r.err)
+			}
+		}
+	}
+}
+
+// TestMP3sGluedTogetherAreRefused, whatever lies between them: the second part
+// would be lost or play at the wrong speed.
+func TestMP3sGluedTogetherAreRefused(t *testing.T) {
+	t.Parallel()
+	other := bytes.Repeat(append([]byte{0xFF, 0xF3, 0x80, 0xC0}, make([]byte, 204)...), 12) // MPEG-2, 22.05 kHz, mono
+	for name, between := range map[string][]byte{"nothing": nil, "tags": taggedWithCover(), "junk": bytes.Repeat([]byte("junk "), 1000)} {
+		body := slices.Concat(fixtures.Media(fixtures.MP3), between, other)
+		if r := decodeAll(t, decode.Config{FFmpeg: "-"}, masterFile(t, body)); r.code() != "audio.changes-format" {
+			t.Errorf("%s between: %q %v", name, r.code(), r.err)
+		}
+		same := slices.Concat(fixtures.Media(fixtures.MP3), between, fixtures.Media(fixtures.MP3))
+		if r := decodeAll(t, decode.Config{FFmpeg: "-"}, masterFile(t, same)); r.err != nil {
+			t.Errorf("%s between alike: %v", name, r.err)
+		}
+	}
+}
+
+func TestADescriptionOfABroadcastWaveIsATitleIfThereIsNone(t *testing.T) {
+	t.Parallel()
+	bext := fixtures.Chunk{ID: "bext", Body: append([]byte("Morning take"), make([]byte, 602-12)...)}
+	info := fixtures.Chunk{ID: "LIST", Body: []byte("INFOINAM\x05\x00\x00\x00Song\x00\x00")}
+	for want, chunks := range map[string][]fixtures.Chunk{"Morning take": {bext}, "Song": {bext, info}} {
+		r := decodeAll(t, decode.Config{FFmpeg: "-"}, masterFile(t, bytesOf(t, fixtures.WAV, fixtures.Spec{Samples: 100, Chunks: chunks})))
+		if r.err != nil || r.facts.Tags.Title != want {
+			t.Errorf("title %q, want %q, %v", r.facts.Tags.Title, want, r.err)
+		}
+	}
 }
 
 // withCover is a WAV whose ID3 tag has the picture.

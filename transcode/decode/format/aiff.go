@@ -2,6 +2,7 @@ package format
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 
@@ -67,7 +68,9 @@ func (a *aiff) walk(at int64) error {
 		if c.size >= a.in.Size-c.at {
 			return nil
 		}
-		at = c.at + c.size + c.size&1
+		if at, err = after(a.in, c, "COMM", "SSND", "NAME", "AUTH", "ANNO", "ID3 "); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -119,6 +122,11 @@ func (a *aiff) open() (Facts, Sound, error) {
 	depth := int(binary.BigEndian.Uint16(a.comm[6:]))
 	rate := extended(a.comm[8:18])
 	c, err := a.coding(depth)
+	if f, ok := errors.AsType[*Fault](err); ok && f.What != "" {
+		facts := Facts{}
+		facts.adopt(&a.labels)
+		return openConverted(a.in, form{demuxer: "aiff", what: f.What}, facts, a.in.from(0, a.in.Size))
+	}
 	if err != nil {
 		return Facts{}, nil, err
 	}

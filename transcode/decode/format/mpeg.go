@@ -238,18 +238,26 @@ func (m *mpegWalk) take(h mpegHeader) (int64, mpegHeader, error) {
 	return at, h, nil
 }
 
-// resync moves on to the next frame that others follow, or to the end.
+// resync moves on to the next frame that others follow, or to the end. A stream of
+// another kind behind other bytes is one that was glued on.
 func (m *mpegWalk) resync() error {
 	for at := m.at + 1; at < m.end; at++ {
 		h, ok, err := m.header(at)
 		if err != nil {
 			return err
 		}
-		if !ok || !h.like(m.first) {
+		if !ok {
 			continue
 		}
-		if ok, err = m.chained(at, h, 2); err != nil {
+		alike, chain := h.like(m.first), chainLen
+		if alike {
+			chain = 2
+		}
+		if ok, err = m.chained(at, h, chain); err != nil {
 			return err
+		}
+		if ok && !alike {
+			return Reject("audio.changes-format", "%d Hz, %d channels at byte %d", h.rate, h.channels, at)
 		}
 		if ok {
 			m.junk += at - m.at

@@ -2,7 +2,9 @@ package format
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/transcode/decode/label"
@@ -27,6 +29,7 @@ type wav struct {
 	ds64     int64 // size of the data chunk in RF64 and BW64; -1 none
 	fmt      []byte
 	data     chunk
+	bext     chunk // EBU Tech 3285
 	found    bool
 	warnings []string
 	labels   label.Set
@@ -43,6 +46,9 @@ func openWAV(in *Input, at int64) (Facts, Sound, error) {
 	}
 	if !w.found {
 		return Facts{}, nil, Reject("audio.no-sound-data", "no data chunk")
+	}
+	if w.bext.size > 0 { // others know better
+		w.labels.ReadBroadcast(w.in, w.bext.at, w.bext.size)
 	}
 	return w.open()
 }
@@ -65,9 +71,25 @@ func (w *wav) walk(at int64) error {
 		if c.size >= w.in.Size-c.at {
 			return nil
 		}
-		at = c.at + c.size + c.size&1
+		if at, err = after(w.in, c, "fmt ", "data", "LIST", "fact", "bext", "id3 "); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// after is where the chunk behind c begins: on an even byte, unless a writer has
+// forgotten about that and one of the known begins at once.
+func after(in *Input, c chunk, known ...string) (int64, error) {
+	end := c.at + c.size
+	if end%2 == c.at%2 {
+		return end, nil
+	}
+	id, err := in.Peek(end, 4)
+	if err != nil || slices.Contains(known, string(id)) {
+		return end, err
+	}
+	return end + 1, nil
 }
 
 func (w *wav) note(c *chunk) (err error) {
@@ -80,6 +102,8 @@ func (w *wav) note(c *chunk) (err error) {
 		return w.noteData(c)
 	case "LIST":
 		w.labels.ReadInfo(w.in, c.at, c.size)
+	case "bext":
+		w.bext = *c
 	case "id3 ", "ID3 ":
 		w.labels.ReadID3(w.in, c.at, c.size)
 	}
@@ -168,6 +192,11 @@ func (w *wav) open() (Facts, Sound, error) {
 		tag, valid = w.extensible(bits)
 	}
 	c, err := wavCoding(tag, bits, valid, align, channels)
+	if f, ok := errors.AsType[*Fault](err); ok && f.What != "" {
+		facts := Facts{Warnings: w.warnings}
+		facts.adopt(&w.labels)
+		return openConverted(w.in, form{demuxer: "wav", what: f.What}, facts, w.in.from(0, w.in.Size))
+	}
 	if err != nil {
 		return Facts{}, nil, err
 	}

@@ -203,3 +203,12 @@ func (l *Set) ReadPicture(b []byte) {
 	}
 	l.setPicture(int(min(kind, 255)), b[20:20+binary.BigEndian.Uint32(b[16:])])
 }
+
+// ReadBroadcast reads the body of a bext chunk (EBU Tech 3285): its description
+// stands for a title.
+func (l *Set) ReadBroadcast(in Peeker, at, size int64) {
+	const description = 256
+	if body, err := in.Peek(at, int(min(size, description))); err == nil {
+		l.SetText("title", Latin1(body))
+	}
+}
