@@ -191,7 +191,7 @@ func vertex(x []float32, i int) float64 {
 }
 
 // delay is how many frames the strength's peak comes after the sound's beginning.
-const delay = 0.5
+const delay = 1.3
 
 // frameTime returns when what shows in a frame begins, in seconds.
 func frameTime(frame float64) float64 { return max(0, (frame-delay)/FrameRate) }

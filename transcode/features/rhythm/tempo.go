@@ -11,6 +11,9 @@ const (
 	slowest   = 30.0 // BPM
 	perOctave = 48
 	tempi     = 148 // up to 250 BPM
+	fastest   = 250.0
+
+	leastClarity = 0.07
 )
 
 // Windows of the autocorrelation.
@@ -31,19 +34,32 @@ func gridTempo(k float64) float64 { return slowest * math.Exp2(k/perOctave) }
 // findTempo returns the tempo, or false where there is no pulse.
 func (t *Tracker) findTempo(strength []float32, onsetRate float64) (tempo, bool) {
 	p := t.periodicities(strength)
-	scores := p.scores(onsetRate)
+	chances := softmax(weigh(t.clues(p, onsetRate)))
 	best := 0
-	for k, v := range scores {
-		if v > scores[best] {
+	for k, v := range chances {
+		if v > chances[best] {
 			best = k
 		}
 	}
-	bpm := refine(strength, gridTempo(float64(best)))
-	found := tempo{bpm: bpm, alt: bpm * 2, confidence: 0.5}
-	if bpm > 120 {
+	coarse := gridTempo(float64(best))
+	if p.clarity(coarse) < leastClarity {
+		return tempo{}, false
+	}
+	bpm := refine(strength, coarse)
+	found := tempo{bpm: bpm, alt: bpm * 2, confidence: around(chances, best)}
+	if bpm*2 > fastest || bpm/2 >= slowest && around(chances, best-perOctave) > around(chances, best+perOctave) {
 		found.alt = bpm / 2
 	}
 	return found, true
+}
+
+// around is the chance of the tempi within about 4 % of a place on the grid.
+func around(chances []float64, k int) float64 {
+	sum := 0.0
+	for i := max(0, k-3); i <= min(k+3, len(chances)-1); i++ {
+		sum += chances[i]
+	}
+	return sum
 }
 
 // periodicities holds the mean normalised autocorrelation of the onset strength
@@ -104,17 +120,10 @@ func between(x []float32, at float64) float64 {
 	return float64(x[i])*(1-f) + float64(x[i+1])*f
 }
 
-// scores rates every tempo of the grid.
-func (p *periodicities) scores(onsetRate float64) []float64 {
-	scores := make([]float64, tempi)
-	for k := range scores {
-		bpm := gridTempo(float64(k))
-		lag := 60 * FrameRate / bpm
-		s := between(p.all, lag) + 0.7*between(p.all, 2*lag) + 0.4*between(p.all, 3*lag) + 0.5*between(p.all, 4*lag) + 0.3*between(p.all, lag/2)
-		d := math.Log2(bpm / 130)
-		scores[k] = s * math.Exp(-d*d/2/0.8)
-	}
-	return scores
+// clarity is how alike the onsets are one and two beats apart.
+func (p *periodicities) clarity(bpm float64) float64 {
+	lag := 60 * FrameRate / bpm
+	return (between(p.all, lag) + between(p.all, 2*lag)) / 2
 }
 
 // refine returns a tempo that is exact to a few hundredths of a BPM: the lag of
