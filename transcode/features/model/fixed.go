@@ -95,20 +95,35 @@ type conv struct {
 }
 
 func (c *conv) apply(dst []float32, in [][]float32) {
+	whole := dst
 	x, unit := quantise(in[0], c.matrix.most)
 	x = c.pad(x)
-	width, channels := c.padded[1]*c.padded[2], c.in[2]
-	segment := c.kernel[1] * channels
+	width, step := c.padded[1]*c.padded[2], c.stride[1]*c.in[2]
 	window := make([]int16, c.matrix.row)
 	filters := c.out[2]
-	for place := range c.out[0] * c.out[1] {
-		row, column := place/c.out[1]*c.stride[0], place%c.out[1]*c.stride[1]
-		for k := range c.kernel[0] {
-			copy(window[k*segment:][:segment], x[(row+k)*width+column*channels:])
+	for row := range c.out[0] {
+		above := x[row*c.stride[0]*width:]
+		for column := range c.out[1] {
+			c.gather(window, above[column*step:], width)
+			c.matrix.times(dst[:filters], window, unit)
+			dst = dst[filters:]
 		}
-		c.matrix.times(dst[place*filters:][:filters], window, unit)
 	}
-	c.activate(dst)
+	c.activate(whole)
+}
+
+// gather copies what the kernel covers, whose first number x begins with.
+func (c *conv) gather(window, x []int16, width int) {
+	segment := c.kernel[1] * c.in[2]
+	if segment == 1 {
+		for k := range c.kernel[0] {
+			window[k] = x[k*width]
+		}
+		return
+	}
+	for k := range c.kernel[0] {
+		copy(window[k*segment:][:segment], x[k*width:])
+	}
 }
 
 func (c *conv) pad(x []int16) []int16 {
