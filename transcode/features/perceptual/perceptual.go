@@ -65,10 +65,10 @@ type heard struct {
 	noise      float64 // flatness, as a logarithm
 	change     float64 // flux, as a logarithm
 	brightness float64 // centroid, octaves
-	treble     float64 // level over 4.4 kHz against 0.2 to 2 kHz
+	treble     float64 // level over 5 kHz against 0.3 to 2 kHz
 	attack     float64 // swings over 4 Hz, in all bands
 	gaps       float64 // share of faint frames
-	syllables  float64 // swings of 2 to 8 Hz between 0.3 and 5 kHz, as a logarithm
+	syllables  float64 // swings of 2 to 8 Hz between 0.6 and 5.6 kHz, as a logarithm
 	consonants float64 // deviation of zero crossings, as a logarithm
 	middle     float64 // such swings against those of bass and treble: a ratio, usually 1
 	floor      float64 // what is still there in quiet frames
