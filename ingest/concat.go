@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -25,6 +26,9 @@ const (
 // keepJoined is how long partial uploads are kept once what they were joined to has
 // been handed over: their client may have lost the answer and join them again.
 const keepJoined = time.Hour
+
+// errRepeated rolls back a join that was made before.
+var errRepeated = errors.New("joined before")
 
 func (u upload) final() bool { return strings.HasPrefix(u.Concat, finalUpload) }
 
@@ -56,23 +60,25 @@ func (s *Service) join(ctx context.Context, c creation, concat string) (upload, 
 		return upload{}, err
 	}
 	err = s.config.DB.InTx(ctx, func(tx database.Tx) error {
-		u.Length = 0
-		if err := s.config.Quotas.Reserve(ctx, tx, u.Owner, 0, 1); err != nil {
+		if u.Length, err = s.holdAll(ctx, tx, u, ids); err != nil {
 			return err
 		}
-		for _, id := range ids {
-			n, err := s.hold(ctx, tx, u, id)
-			if err != nil {
-				return err
-			}
-			u.Length += n
+		if id, err := s.joinedBefore(ctx, tx, u); err != nil || id != "" {
+			u.ID = id
+			return cmp.Or(err, errRepeated)
 		}
 		u.Offset, u.Due = u.Length, u.Created.Add(lease(u.Length))
 		if err := s.checkLength(u.Length, false); err != nil {
 			return err
 		}
+		if err := s.config.Quotas.Reserve(ctx, tx, u.Owner, 0, 1); err != nil {
+			return err
+		}
 		return insert(ctx, tx, u)
 	})
+	if errors.Is(err, errRepeated) {
+		return s.load(ctx, u.ID)
+	}
 	if err != nil {
 		return upload{}, fmt.Errorf("join uploads: %w", err)
 	}
@@ -82,6 +88,32 @@ func (s *Service) join(ctx context.Context, c creation, concat string) (upload, 
 	}
 	s.finishSoon(ctx, u)
 	return u, nil
+}
+
+// joinedBefore finds the upload that the same request has made before, if its client
+// lost the answer; a second one would be the same track twice. None is empty.
+func (s *Service) joinedBefore(ctx context.Context, tx database.Tx, u upload) (melodyud.UploadID, error) {
+	var id melodyud.UploadID
+	err := tx.QueryRow(ctx, `SELECT id FROM uploads WHERE owner = ? AND state IN (?, ?) AND concat = ? AND metadata = ? AND created > ?
+		ORDER BY created LIMIT 1`, []any{string(u.Owner), string(StateComplete), string(StateReceived), u.Concat, u.Metadata.raw,
+		database.Millis(u.Created.Add(-keepJoined))}, &id)
+	if errors.Is(err, melodyud.ErrNotFound) {
+		return "", nil
+	}
+	return id, err
+}
+
+// holdAll holds all pieces of a final upload and returns its length.
+func (s *Service) holdAll(ctx context.Context, tx database.Tx, u upload, ids []melodyud.UploadID) (int64, error) {
+	var total int64
+	for _, id := range ids {
+		n, err := s.hold(ctx, tx, u, id)
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
 }
 
 // hold returns the length of a stored partial upload and keeps it from ending

@@ -179,12 +179,35 @@ func TestJoiningAndCancellingAtOnceNeverLosesAnAcceptedFile(t *testing.T) { // T
 	}
 }
 
-func TestPiecesCountAsUnfinishedUploads(t *testing.T) { // faults.md A14
+func TestPiecesCountAsUnfinishedUploadsUntilTheyAreJoined(t *testing.T) { // faults.md A14
 	t.Parallel()
 	f := newFixture(t, func(c *ingest.Config) { c.MaxOpen = 2 })
-	f.piece([]byte("1"))
-	f.piece([]byte("2"))
+	pieces := []string{f.piece([]byte("1")), f.piece([]byte("2"))}
 	if a := f.do("POST", "/v1/uploads", nil, "Upload-Length", "5", "Upload-Concat", "partial"); a.StatusCode != 429 {
 		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	f.join(pieces)
+	f.piece([]byte("3"))
+}
+
+func TestJoiningAgainAfterALostAnswerGivesTheSameUpload(t *testing.T) { // TUS-5
+	t.Parallel()
+	f := newFixture(t)
+	pieces := []string{f.piece([]byte("one ")), f.piece([]byte("two"))}
+	var group sync.WaitGroup
+	paths := make([]string, 4)
+	for i := range paths {
+		group.Go(func() { paths[i] = f.join(pieces, "Upload-Metadata", metadataOf("title", "Same")) })
+	}
+	group.Wait()
+	for _, path := range paths {
+		if path != paths[0] {
+			t.Errorf("%v", paths)
+		}
+	}
+	f.await(paths[0], ingest.StateReceived)
+	f.wantMaster([]byte("one two"))
+	if other := f.join(pieces, "Upload-Metadata", metadataOf("title", "Other")); other == paths[0] {
+		t.Error("another track was taken for the same")
 	}
 }

@@ -173,6 +173,14 @@ func (f *fixture) start(change ...func(*ingest.Config)) {
 	for _, c := range change {
 		c(&config)
 	}
+	server := httptest.NewServer(f.handler(config))
+	f.t.Cleanup(server.Close)
+	f.url = server.URL
+}
+
+// handler makes the service and what answers its requests.
+func (f *fixture) handler(config ingest.Config) http.Handler {
+	f.t.Helper()
 	s, err := ingest.New(config)
 	if err != nil {
 		f.t.Fatal(err)
@@ -187,9 +195,8 @@ func (f *fixture) start(change ...func(*ingest.Config)) {
 		f.t.Fatal(err)
 	}
 	draft.Register(r)
-	server := httptest.NewServer(r.Handler())
-	f.t.Cleanup(server.Close)
-	f.Service, f.url = s, server.URL
+	f.Service = s
+	return r.Handler()
 }
 
 // run runs the service's janitor until the returned function is called.

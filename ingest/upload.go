@@ -59,7 +59,9 @@ func (u upload) gone(now time.Time) bool {
 }
 
 // expires reports whether the upload is given up at its Due.
-func (u upload) expires() bool { return u.State == StateOpen || u.State == StateStored }
+func (u upload) expires() bool {
+	return u.State == StateOpen || u.State == StateStored || u.State == StateDuplicate
+}
 
 // room is how many bytes the upload can still take.
 func (u upload) room(limit int64) int64 {
@@ -87,11 +89,14 @@ func (s *Service) create(ctx context.Context, c creation) (upload, error) {
 	if err := s.checkLength(c.Length, c.Partial); err != nil {
 		return upload{}, err
 	}
+	if err := s.declared(ctx, &c); err != nil {
+		return upload{}, err
+	}
 	u := s.newUpload(c)
 	err := s.config.DB.InTx(ctx, func(tx database.Tx) error {
 		var open int
-		err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM uploads WHERE owner = ? AND state IN (?, ?)`,
-			[]any{string(u.Owner), string(StateOpen), string(StateStored)}, &open)
+		err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM uploads WHERE owner = ? AND (state = ? OR state = ? AND due > ?)`,
+			[]any{string(u.Owner), string(StateOpen), string(StateStored), database.Millis(u.Created.Add(keepJoined))}, &open)
 		if err != nil {
 			return err
 		}
