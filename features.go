@@ -172,8 +172,10 @@ type Range struct {
 type Analysis struct {
 	Schema   string    `json:"schema"` // FeaturesSchema
 	Segments []Segment `json:"segments"`
-	Tatums   []float64 `json:"tatums"`      // seconds, ascending: beats and what divides them
-	Print    []uint32  `json:"chromaprint"` // raw items of the whole track, 0.1238 s each
+	Tatums   []float64 `json:"tatums"` // seconds, ascending: beats and what divides them
+	// Loudness counts the track's blocks, which that of an album is gated from.
+	Loudness LoudnessBlocks `json:"loudness_blocks"`
+	Print    []uint32       `json:"chromaprint"` // raw items of the whole track, 0.1238 s each
 }
 
 // Segment is a stretch between two onsets.
@@ -205,7 +207,8 @@ const MaxNumber = 9999
 // Hearing selects published tracks by what was heard of them. Conditions that are
 // set must all hold; the zero value is every published track.
 type Hearing struct {
-	Track TrackID // only this one
-	Owner UserID  // only this creator's
-	Below int     // only those whose analyzer version is lower, or that have none; 0: any
+	Track  TrackID // only this one
+	Owner  UserID  // only this creator's
+	Below  int     // only those whose analyzer version is lower, or that have none; 0: any
+	Master string  // only those made of a master with this SHA-256
 }

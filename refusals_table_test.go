@@ -2,8 +2,8 @@ package melodyud_test
 
 // subjects are the titles of the page's sections, by what codes begin with.
 var subjects = map[string]string{
-	"album": "Albums", "audio": "The sound of an upload", "auth": "Signing in and keys", "direct": "Uploads straight to the bucket", "events": "Live news", "features": "What was heard", "file": "Files for our tools",
-	"key": "Making keys", "offline": "Listening offline", "page": "Lists", "playback": "Playing", "playlist": "Playlists", "quota": "Quotas", "release": "Releases",
+	"album": "Albums", "audio": "The sound of an upload", "auth": "Signing in and keys", "direct": "Uploads straight to the bucket", "inbox": "Files dropped into the inbox", "events": "Live news", "features": "What was heard", "file": "Files for our tools",
+	"key": "Making keys", "offline": "Listening offline", "page": "Lists", "playback": "Playing", "playlist": "Playlists", "quota": "Quotas", "reanalysis": "Listening again", "release": "Releases",
 	"request": "Any request", "ticket": "Playback links", "track": "Tracks", "tus": "The upload protocol (for makers of clients)",
 	"upload": "Uploads",
 }
@@ -59,6 +59,17 @@ var whatToDo = map[string]string{
 
 	"file.not-mp4": "Give a file that begins with an MP4 box.",
 
+	"inbox.aside":           "Nothing. Only music is taken; pictures belong into the music files.",
+	"inbox.behind":          "Wait: other files of yours are taken first.",
+	"inbox.cancelled":       "Remove the file, or write it again.",
+	"inbox.creator":         "Rename the folder to your user id; `GET /v1/me` and the operator's list of keys tell it.",
+	"inbox.metadata":        "Correct the CSV or JSON file named, or remove it.",
+	"inbox.metadata-moving": "Wait a moment.",
+	"inbox.metadata-size":   "Split the CSV file up, one for each folder.",
+	"inbox.name":            "Rename the file.",
+	"inbox.replaced":        "Nothing, if you replaced or removed the file yourself.",
+	"inbox.settling":        "Wait. If it stays so, a program keeps writing the file: close it.",
+
 	"key.name":    "Choose a shorter name, or any at all.",
 	"key.roles":   "Name at least one of creator, listener, ops.",
 	"key.tier":    "Choose free or premium.",
@@ -84,6 +95,9 @@ var whatToDo = map[string]string{
 	"quota.bytes":   "Withdraw tracks you no longer need, or ask the operator for more room.",
 	"quota.hours":   "Withdraw tracks you no longer need, or ask the operator for more hours.",
 	"quota.uploads": "Go on after the time told.",
+
+	"reanalysis.not-found": "List them with `melodyud reanalyze --status`.",
+	"reanalysis.where":     "Write one of the conditions, such as `--where \"analyzer_version < 5\"`.",
 
 	"release.not-found":     "Open the track's list of releases.",
 	"track.not-replaceable": "Upload it as a new track, or wait until the track is published.",
@@ -123,6 +137,7 @@ var whatToDo = map[string]string{
 	"upload.concat":            "Write `partial`, or `final;` and the partial uploads' addresses.",
 	"upload.concat-unfinished": "Finish the partial uploads first.",
 	"upload.damaged":           "Upload the file again.",
+	"upload.duplicate":         "Keep the track you have; or send the key `duplicates` with `keep` in Upload-Metadata, or decide at `POST /v1/uploads/{id}/decision`.",
 	"upload.elsewhere":         "Ask for the addresses of its parts (`POST /v1/direct/{id}/parts`), or start another upload by tus.",
 	"upload.empty":             "Choose another file, or export it again.",
 	"upload.final":             "Start a new upload.",

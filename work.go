@@ -52,6 +52,16 @@ type Leftovers struct {
 	Masters      []string    // objects masters/<sha256>
 }
 
+// Relisten is a worker's lease on one published track that is to be listened to
+// anew.
+type Relisten struct {
+	Reanalysis string // the back-fill it is a part of
+	Track      Track  // its release's master is what to listen to
+	Fence      string // proves who holds it
+	Attempt    int    // 1 for the first
+	Expires    time.Time
+}
+
 // DeadLetter is a step that was given up: it waits for a person.
 type DeadLetter struct {
 	Track   TrackID   `json:"track"`

@@ -15,6 +15,7 @@ import (
 type worker struct {
 	*Service
 	scratch *scratch
+	again   chan struct{} // there may be something to listen to anew
 }
 
 // work claims a step, does it and settles the claim. Work that is done, held by

@@ -5,6 +5,7 @@
 //	track:render   master -> renditions in the store   -> track:publish is owed
 //	track:publish  read everything back and verify it  -> listeners can hear it
 //	gc             withdrawn track                     -> its objects are deleted
+//	sound:reanalyze  published track                   -> it is listened to anew
 //
 // Every step can be delivered twice, die at any point and be done again by
 // somebody else: it writes the same names and bytes, and only the holder of the
@@ -68,6 +69,7 @@ type catalog interface {
 	lives
 	claims
 	results
+	relistened
 	leftovers
 	backlog
 }
@@ -78,6 +80,8 @@ type Config struct {
 	Store   objectstore.Store // required: the bytes
 	Queue   queue.Queue       // required: the doorbells
 	Engine  engine            // required: the sound; a *transcode.Engine
+
+	Backfill backfill // what is to be listened to anew; default: nothing ever
 
 	Ladder  melodyud.Ladder // qualities made of every track; default melodyud.DefaultLadder
 	Scratch string          // directory for work in progress, made when absent; default melodyud-work in os.TempDir
@@ -186,9 +190,12 @@ func (s *Service) Run(ctx context.Context) error {
 	} else if n > 0 {
 		s.c.Logger.InfoContext(ctx, "work of an earlier life taken up", "tracks", n)
 	}
-	worker := &worker{Service: s, scratch: scratch}
+	worker := &worker{Service: s, scratch: scratch, again: make(chan struct{}, 1)}
 	var wg sync.WaitGroup
 	wg.Go(func() { worker.sweep(ctx) })
+	if s.c.Backfill != nil {
+		wg.Go(func() { worker.catchUp(ctx) })
+	}
 	worker.answer(ctx)
 	wg.Wait()
 	return nil
@@ -201,6 +208,10 @@ func (w *worker) answer(ctx context.Context) {
 	handlers := map[string]queue.Handler{}
 	for task, step := range steps {
 		handlers[task] = func(ctx context.Context, subject string) error { return w.rung(ctx, step, subject) }
+	}
+	handlers["sound:reanalyze"] = func(context.Context, string) error {
+		w.lookAgain()
+		return nil
 	}
 	for ctx.Err() == nil {
 		if err := w.c.Queue.Answer(ctx, w.c.Concurrency, w.c.Drain, handlers); err != nil {

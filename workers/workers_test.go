@@ -31,6 +31,7 @@ import (
 	"github.com/melodyud/melodyud/internal/objectstore"
 	"github.com/melodyud/melodyud/internal/objectstore/dir"
 	"github.com/melodyud/melodyud/internal/queue"
+	"github.com/melodyud/melodyud/internal/sound"
 	"github.com/melodyud/melodyud/internal/ticket"
 	"github.com/melodyud/melodyud/packager/packagertest"
 	"github.com/melodyud/melodyud/transcode"
@@ -207,6 +208,7 @@ type world struct {
 	worker  *workers.Service
 	scratch string
 	metrics *prometheus.Registry
+	sound   *sound.Service
 }
 
 // options change what newWorld builds.
@@ -235,11 +237,13 @@ func newWorld(t *testing.T, o options) *world {
 	}
 	w.catalog, err = catalog.New(c)
 	w.must(err)
+	w.sound, err = sound.New(sound.Config{Tracks: w.catalog, Library: w.catalog, Store: store, Database: w.db, Bell: w.queue})
+	w.must(err)
 	var seen objectstore.Store = store
 	if o.store != nil {
 		seen = o.store(store)
 	}
-	wc := workers.Config{Catalog: w.catalog, Store: seen, Queue: w.queue, Engine: w.engine, Scratch: w.scratch,
+	wc := workers.Config{Catalog: w.catalog, Backfill: w.sound, Store: seen, Queue: w.queue, Engine: w.engine, Scratch: w.scratch,
 		Concurrency: 4, Sweep: time.Hour, Metrics: w.metrics, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	if o.workers != nil {
 		o.workers(&wc)

@@ -38,21 +38,22 @@ Exit codes: 0 done, 1 failed, 2 the server could not start as configured,
 3 a file was refused (code and sentence on standard error).`
 
 type cli struct {
-	Serve   serveCmd   `cmd:"" help:"Run the server: everything, or the roles you name."`
-	Upload  uploadCmd  `cmd:"" help:"Upload files to a server."`
-	Tracks  tracksCmd  `cmd:"" help:"List your tracks."`
-	Track   trackCmd   `cmd:"" help:"Show one track."`
-	PlayURL playURLCmd `cmd:"" name:"play-url" help:"Print an address that plays a track in any HLS player."`
-	Preview previewCmd `cmd:"" help:"Print an address that plays half a minute of a track."`
-	Offline offlineCmd `cmd:"" help:"Keep tracks on this device, encrypted, and play them."`
-	Probe   probeCmd   `cmd:"" help:"Say whether files would be accepted, and why."`
-	Analyze analyzeCmd `cmd:"" help:"Hear what a track sounds like: tempo, key, loudness, sections; print or draw it."`
-	Render  renderCmd  `cmd:"" help:"Run the whole engine on a local file, without a server."`
-	Encode  encodeCmd  `cmd:"" help:"Encode a local file into one other, to hear or measure the encoders."`
-	Dump    dumpCmd    `cmd:"" help:"Show the boxes of an MP4 file as text."`
-	Queue   queueCmd   `cmd:"" help:"For operators: what waits, what failed for good, and trying it again."`
-	Health  healthCmd  `cmd:"" help:"Ask a server whether it can take work."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve     serveCmd     `cmd:"" help:"Run the server: everything, or the roles you name."`
+	Upload    uploadCmd    `cmd:"" help:"Upload files to a server."`
+	Tracks    tracksCmd    `cmd:"" help:"List your tracks."`
+	Track     trackCmd     `cmd:"" help:"Show one track."`
+	PlayURL   playURLCmd   `cmd:"" name:"play-url" help:"Print an address that plays a track in any HLS player."`
+	Preview   previewCmd   `cmd:"" help:"Print an address that plays half a minute of a track."`
+	Offline   offlineCmd   `cmd:"" help:"Keep tracks on this device, encrypted, and play them."`
+	Probe     probeCmd     `cmd:"" help:"Say whether files would be accepted, and why."`
+	Analyze   analyzeCmd   `cmd:"" help:"Hear what a track sounds like: tempo, key, loudness, sections; print or draw it."`
+	Render    renderCmd    `cmd:"" help:"Run the whole engine on a local file, without a server."`
+	Encode    encodeCmd    `cmd:"" help:"Encode a local file into one other, to hear or measure the encoders."`
+	Dump      dumpCmd      `cmd:"" help:"Show the boxes of an MP4 file as text."`
+	Queue     queueCmd     `cmd:"" help:"For operators: what waits, what failed for good, and trying it again."`
+	Reanalyze reanalyzeCmd `cmd:"" help:"For operators: listen to published tracks again, with a newer analyzer."`
+	Health    healthCmd    `cmd:"" help:"Ask a server whether it can take work."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
 // std is where a command reads and writes.

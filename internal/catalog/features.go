@@ -45,7 +45,7 @@ func (s *Service) Relistening(ctx context.Context, t melodyud.Track, set melodyu
 		if _, err := stillHeard(ctx, tx, t); err != nil {
 			return err
 		}
-		return noteFeatures(ctx, tx, t.Master.SHA256, set)
+		return noteFeatures(ctx, tx, t.Release.Master.SHA256, set)
 	})
 	if err != nil {
 		return fmt.Errorf("features of track %s: %w", t.ID, err)
@@ -99,7 +99,7 @@ func stillHeard(ctx context.Context, tx database.Tx, t melodyud.Track) (*row, er
 // oweFeatures has the objects of set collected, which may have been stored after
 // the collector of t's master had passed.
 func (s *Service) oweFeatures(ctx context.Context, tx database.Tx, t melodyud.Track, set melodyud.FeatureSet) error {
-	if err := noteFeatures(ctx, tx, t.Master.SHA256, set); err != nil {
+	if err := noteFeatures(ctx, tx, t.Release.Master.SHA256, set); err != nil {
 		return err
 	}
 	r, err := load(ctx, tx, t.ID)
@@ -145,6 +145,9 @@ func hearing(which melodyud.Hearing) (where string, args []any) {
 	}
 	if which.Owner != "" {
 		where, args = where+` AND t.owner = ?`, append(args, string(which.Owner))
+	}
+	if which.Master != "" {
+		where, args = where+` AND t.master_sha256 = ?`, append(args, which.Master)
 	}
 	if which.Below > 0 {
 		where += ` AND NOT EXISTS (SELECT 1 FROM feature_sets f WHERE f.features_hash = r.features_hash AND f.version >= ?)`

@@ -23,6 +23,7 @@ import (
 	"github.com/melodyud/melodyud/internal/catalog"
 	"github.com/melodyud/melodyud/internal/database/relay"
 	"github.com/melodyud/melodyud/internal/ops"
+	"github.com/melodyud/melodyud/internal/sound"
 	"github.com/melodyud/melodyud/internal/ticket"
 	"github.com/melodyud/melodyud/transcode"
 	"github.com/melodyud/melodyud/web"
@@ -125,7 +126,11 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 	if err != nil {
 		return err
 	}
-	work, err := n.newWorkers(tracks)
+	heard, err := n.newSound(tracks)
+	if err != nil {
+		return err
+	}
+	work, err := n.newWorkers(tracks, heard)
 	if err != nil {
 		return err
 	}
@@ -153,17 +158,13 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 	if err != nil {
 		return err
 	}
-	heard, err := n.newSound(tracks)
-	if err != nil {
-		return err
-	}
 	resumed, err := resumable.New(resumable.Config{Uploads: uploads, MaxSize: n.config.MaxUpload, Now: n.config.Now})
 	if err != nil {
 		return err
 	}
 	n.runs("catalog", listening, tracks.Run)
 	n.runs("uploads", working, uploads.Run)
-	if err := n.buildDirect(ctx, uploads); err != nil {
+	if err := n.buildDoors(ctx, a, tracks, uploads); err != nil {
 		return err
 	}
 	n.drains = append(n.drains, uploads.Drain)
@@ -206,7 +207,7 @@ func withPolicy(policy string, next http.Handler) http.Handler {
 	})
 }
 
-func (n *Node) newWorkers(tracks *catalog.Service) (*workers.Service, error) {
+func (n *Node) newWorkers(tracks *catalog.Service, heard *sound.Service) (*workers.Service, error) {
 	engine, err := transcode.New(transcode.Config{
 		Child: n.config.Child, Encoder: n.config.Encoder, FFmpeg: n.config.FFmpeg,
 		Limits: n.config.SoundLimits.decoding(), Logger: n.log,
@@ -219,7 +220,7 @@ func (n *Node) newWorkers(tracks *catalog.Service) (*workers.Service, error) {
 		return nil, err
 	}
 	return workers.New(workers.Config{
-		Catalog: tracks, Queue: n.backends.queue, Store: n.backends.store, Engine: engine,
+		Catalog: tracks, Backfill: heard, Queue: n.backends.queue, Store: n.backends.store, Engine: engine,
 		Ladder: n.config.Ladder, Place: place, Scratch: n.config.path("scratch"), Concurrency: n.config.Concurrency,
 		Heartbeat: n.config.Lease / 3, Drain: n.config.Drain - n.config.requestDrain(), Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
 	})

@@ -6,5 +6,8 @@ import (
 )
 
 func (n *Node) newSound(tracks *catalog.Service) (*sound.Service, error) {
-	return sound.New(sound.Config{Tracks: tracks, Store: n.backends.store, Logger: n.log, Now: n.config.Now})
+	return sound.New(sound.Config{
+		Tracks: tracks, Library: tracks, Store: n.backends.store, Database: n.backends.db, Bell: n.backends.queue,
+		Lease: n.config.Lease, Logger: n.log, Now: n.config.Now,
+	})
 }

@@ -14,7 +14,9 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/objectstore"
+	"github.com/melodyud/melodyud/internal/queue"
 )
 
 // tracks knows who may hear what.
@@ -24,10 +26,26 @@ type tracks interface {
 	Audible(ctx context.Context, who api.Principal, id melodyud.TrackID) (melodyud.Track, error)
 }
 
+// library finds what to listen to.
+type library interface {
+	// Heard returns up to limit published tracks behind after that match, by id.
+	Heard(ctx context.Context, which melodyud.Hearing, after melodyud.TrackID, limit int) ([]melodyud.Track, error)
+	CountHeard(ctx context.Context, which melodyud.Hearing) (tracks int, seconds float64, err error)
+}
+
+type bell interface {
+	Ring(ctx context.Context, t queue.Task) error
+}
+
 // Config configures a Service.
 type Config struct {
-	Tracks tracks            // required
-	Store  objectstore.Store // required: features, waveforms and covers are read
+	Tracks   tracks            // required
+	Store    objectstore.Store // required: features, waveforms and covers are read
+	Database database.DB       // required: the rows of back-fills
+	Library  library           // required
+	Bell     bell              // required: rung when there is something to listen to; losing a ring is harmless
+
+	Lease time.Duration // a track that is not renewed for so long is given to another worker; default 45 s
 
 	Logger *slog.Logger     // default: discards
 	Now    func() time.Time // default time.Now
@@ -40,11 +58,14 @@ type Service struct {
 
 // New returns a Service. A missing dependency is ErrInvalid.
 func New(c Config) (*Service, error) {
-	if c.Tracks == nil || c.Store == nil {
-		return nil, fmt.Errorf("%w: sound needs tracks and a store", melodyud.ErrInvalid)
+	if c.Tracks == nil || c.Store == nil || c.Database == nil || c.Library == nil || c.Bell == nil {
+		return nil, fmt.Errorf("%w: sound needs tracks, a store, a database, a library and a bell", melodyud.ErrInvalid)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Lease <= 0 {
+		c.Lease = 45 * time.Second
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,8 +19,11 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/database"
+	"github.com/melodyud/melodyud/internal/database/databasetest"
 	"github.com/melodyud/melodyud/internal/objectstore"
 	"github.com/melodyud/melodyud/internal/objectstore/dir"
+	"github.com/melodyud/melodyud/internal/queue"
 	"github.com/melodyud/melodyud/internal/sound"
 )
 
@@ -41,14 +46,45 @@ func (listeners) Authenticate(_ context.Context, secret string) (api.Principal, 
 	switch secret {
 	case "Lisa":
 		return api.Principal{User: "usr_lisa", Roles: []api.Role{api.RoleListener}}, nil
+	case "Olga":
+		return api.Principal{User: "usr_olga", Roles: []api.Role{api.RoleOps}}, nil
 	case "nobody":
 		return api.Principal{User: "usr_nobody"}, nil
 	}
 	return api.Principal{}, melodyud.ErrUnauthenticated
 }
 
+// CountHeard implements the library.
+func (s shelf) CountHeard(ctx context.Context, which melodyud.Hearing) (int, float64, error) {
+	all, err := s.Heard(ctx, which, "", len(s))
+	return len(all), 60 * float64(len(all)), err
+}
+
+// Heard implements the library.
+func (s shelf) Heard(_ context.Context, which melodyud.Hearing, after melodyud.TrackID, limit int) ([]melodyud.Track, error) {
+	var all []melodyud.Track
+	for _, id := range slices.Sorted(maps.Keys(s)) {
+		if id > after && (which.Track == "" || which.Track == id) && len(all) < limit {
+			all = append(all, s[id])
+		}
+	}
+	return all, nil
+}
+
+// bell counts its rings.
+type bell struct{ rung []queue.Task }
+
+func (b *bell) Ring(_ context.Context, t queue.Task) error {
+	b.rung = append(b.rung, t)
+	return nil
+}
+
 type world struct {
+	*sound.Service
 	t      *testing.T
+	db     database.DB
+	bell   bell
+	since  time.Duration // how far the clock is from published
 	store  objectstore.Store
 	shelf  shelf
 	server *httptest.Server
@@ -62,7 +98,12 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	w := &world{t: t, store: store, shelf: shelf{}}
-	s, err := sound.New(sound.Config{Tracks: w.shelf, Store: store})
+	w.db = databasetest.Open(t)
+	s, err := sound.New(sound.Config{
+		Tracks: w.shelf, Library: w.shelf, Store: store, Database: w.db, Bell: &w.bell, Lease: time.Minute,
+		Now: func() time.Time { return published.Add(w.since) },
+	})
+	w.Service = s
 	w.must(err)
 	router, err := api.NewRouter(api.Config{Auth: listeners{}})
 	w.must(err)
@@ -108,6 +149,16 @@ func (w *world) get(path string, header ...string) (int, string, http.Header) {
 	raw, err := io.ReadAll(res.Body)
 	w.must(err)
 	return res.StatusCode, string(raw), res.Header
+}
+
+func (w *world) send(req *http.Request) (int, string) {
+	w.t.Helper()
+	res, err := w.server.Client().Do(req)
+	w.must(err)
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	w.must(err)
+	return res.StatusCode, string(raw)
 }
 
 // heard stores features and returns the track they are of.
