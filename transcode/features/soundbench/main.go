@@ -34,6 +34,12 @@ var tables = []table{
 	{"corpus", corpusTable},
 	{"nothing", nothingTable},
 	{"speed", speedTable},
+	{"key-scorer", keyScorerTable},
+	{"key", keyTable},
+	{"key-corpus", keyCorpusTable},
+	{"transposition", transpositionTable},
+	{"atonal", atonalTable},
+	{"boundaries", boundariesTable},
 }
 
 // bench is what tables need.

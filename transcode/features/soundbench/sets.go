@@ -169,9 +169,11 @@ func (b *bench) debian(ctx context.Context, name string) (string, error) {
 	})
 }
 
-// listen gives a file's sound to take, at 44,100 Hz in two channels.
-func listen(ctx context.Context, path string, take func(pcm.Block)) error {
-	raw, err := exec.CommandContext(ctx, "ffmpeg", "-nostdin", "-v", "error", "-i", path, "-f", "f32le", "-ac", "2", "-ar", "44100", "-").Output()
+// listen gives a file's sound to take, at 44,100 Hz in two channels, with other
+// options for ffmpeg's output if any.
+func listen(ctx context.Context, path string, take func(pcm.Block), options ...string) error {
+	args := append([]string{"-nostdin", "-v", "error", "-i", path, "-f", "f32le", "-ac", "2", "-ar", "44100"}, options...)
+	raw, err := exec.CommandContext(ctx, "ffmpeg", append(args, "-")...).Output()
 	if err != nil {
 		return fmt.Errorf("ffmpeg %s: %w", path, err)
 	}
