@@ -71,8 +71,9 @@ var arrows = map[string][]string{
 	"transcode/features/embedding":   {"transcode/features/spectrum", "transcode/features/timbre"},
 	"transcode/features/fingerprint": {"transcode/pcm", "transcode/features/spectrum"},
 	"transcode/features/perceptual":  {"transcode/features/timbre"},
+	"transcode/features/quality":     {"transcode/pcm", "transcode/features/spectrum"},
 	"transcode/features/model":       {"transcode/pcm", "transcode/features/spectrum"},
-	"transcode/features/soundbench":  {"transcode/pcm", "transcode/features", "transcode/features/embedding", "transcode/features/fingerprint", "transcode/features/rhythm", "transcode/features/spectrum", "transcode/features/structure", "transcode/features/timbre", "transcode/features/tonal"},
+	"transcode/features/soundbench":  {"transcode/pcm", "transcode/features", "transcode/features/embedding", "transcode/features/fingerprint", "transcode/features/model", "transcode/features/perceptual", "transcode/features/rhythm", "transcode/features/spectrum", "transcode/features/structure", "transcode/features/timbre", "transcode/features/tonal"},
 	"packager":                       {"internal/media", "packager/fmp4", "packager/hls", "packager/dash"},
 	"packager/fmp4":                  {"internal/media"},
 	"packager/elementary":            {"internal/media"},
@@ -81,9 +82,11 @@ var arrows = map[string][]string{
 
 	// Services: never each other, but for the engines they run.
 	"ingest":              shared,
+	"ingest/decision":     append([]string{"ingest"}, shared...),
 	"ingest/resumable":    append([]string{"ingest"}, shared...),
 	"ingest/quota":        shared,
 	"ingest/direct":       append([]string{"ingest"}, shared...),
+	"ingest/inbox":        append([]string{"ingest", "internal/database/lease"}, shared...),
 	"internal/accounts":   shared,
 	"internal/catalog":    append([]string{"internal/catalog/feed"}, shared...),
 	"internal/sound":      shared,

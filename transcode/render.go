@@ -227,7 +227,8 @@ func (r *render) startTap(ctx context.Context, line <-chan *shared[chunk]) {
 // startAnalyzer hears the sound in a line of its own: no encoder waits for it
 // longer than a line is.
 func (r *render) startAnalyzer(ctx context.Context, line <-chan *shared[chunk]) error {
-	analyzer, err := features.New(r.src.Format(), r.engine.features)
+	source := r.src.Facts().Source
+	analyzer, err := features.New(r.src.Format(), features.Source{Lossless: source.Lossless, BitDepth: source.BitDepth}, r.engine.features)
 	if err != nil {
 		return err
 	}
@@ -244,9 +245,8 @@ func (r *render) startAnalyzer(ctx context.Context, line <-chan *shared[chunk]) 
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		source := r.src.Facts().Source
 		r.features, r.analysis = analyzer.Close(features.Measured{
-			Loudness: r.meter.Loudness(), ShortTerm: r.meter.ShortTerm(), BitDepth: source.BitDepth, Lossless: source.Lossless,
+			Loudness: r.meter.Loudness(), Blocks: r.meter.Blocks(), ShortTerm: r.meter.ShortTerm(),
 		})
 		return nil
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/melodyud/melodyud/transcode/features/embedding"
 	"github.com/melodyud/melodyud/transcode/features/fingerprint"
 	"github.com/melodyud/melodyud/transcode/features/perceptual"
+	"github.com/melodyud/melodyud/transcode/features/quality"
 	"github.com/melodyud/melodyud/transcode/features/rhythm"
 	"github.com/melodyud/melodyud/transcode/features/spectrum"
 	"github.com/melodyud/melodyud/transcode/features/timbre"
@@ -19,7 +20,7 @@ import (
 
 // Version is the analyzer's: any change that alters a number of Features or
 // Analysis counts it up, so that tracks are listened to again.
-const Version = 4
+const Version = 5
 
 // Config says what an Analyzer computes beyond the built-in features. The zero
 // Config is usable.
@@ -38,17 +39,19 @@ func (c Config) ParamsHash() string {
 //	block --+-- mono at 22,050 Hz -- STFT R --+-- rhythm
 //	        |                                 +-- timbre
 //	        +-- mono at 11,025 Hz -- STFT T ----- tonal
-//	        +-- fingerprint
+//	        +-- fingerprint, quality
 //
 // It keeps some 30 kB a second of the track: what the beats and sections are found
 // in. An Analyzer is for one track and one goroutine.
 type Analyzer struct {
 	config  Config
 	format  pcm.Format
+	source  Source
 	samples int64
 
 	front *spectrum.Front
 	print *fingerprint.Printer
+	check *quality.Inspector
 	ears  ears
 }
 
@@ -63,9 +66,12 @@ type ears struct {
 	wideFrame      func(power []float32)
 }
 
+// Source says what the sound was decoded from.
+type Source = quality.Source
+
 // New returns an Analyzer of sound of the given format. A format without a rate or
 // channels is an error.
-func New(f pcm.Format, c Config) (*Analyzer, error) {
+func New(f pcm.Format, s Source, c Config) (*Analyzer, error) {
 	front, err := spectrum.NewFront(f)
 	if err != nil {
 		return nil, err
@@ -74,7 +80,7 @@ func New(f pcm.Format, c Config) (*Analyzer, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Analyzer{config: c, format: f, front: front, print: print}
+	a := &Analyzer{config: c, format: f, source: s, front: front, print: print, check: quality.New(f, s)}
 	a.ears.open()
 	return a, nil
 }
@@ -102,14 +108,14 @@ func (a *Analyzer) Write(b pcm.Block) {
 	a.samples += int64(b.Len())
 	a.front.Write(b, a.ears.onFine, a.ears.onWide)
 	a.print.Write(b)
+	a.check.Write(b)
 }
 
 // Measured is what others found out about the same sound.
 type Measured struct {
 	Loudness  melodyud.Loudness
+	Blocks    melodyud.LoudnessBlocks
 	ShortTerm []float64 // mean weighted squares of 3 s, 100 ms apart, as pcm.Meter has them
-	BitDepth  int       // significant bits of the source; 0 when it is lossy
-	Lossless  bool      // the source
 }
 
 // Close takes the end of the sound and returns what was heard. Nothing may follow.
@@ -122,8 +128,8 @@ func (a *Analyzer) Close(m Measured) (melodyud.Features, melodyud.Analysis) {
 	f := melodyud.Features{
 		Schema: melodyud.FeaturesSchema, Version: strconv.Itoa(Version), ParamsHash: a.config.ParamsHash(),
 		Duration:   float64(a.samples) / float64(a.format.Rate),
-		SampleRate: a.format.Rate, Channels: a.format.Channels, BitDepth: m.BitDepth,
-		Loudness: m.Loudness, Rhythm: beat.Rhythm, Tonal: tones.Tonal, Timbre: colour.Timbre,
+		SampleRate: a.format.Rate, Channels: a.format.Channels, BitDepth: a.source.BitDepth,
+		Loudness: m.Loudness, Quality: a.check.Close(m.Loudness), Rhythm: beat.Rhythm, Tonal: tones.Tonal, Timbre: colour.Timbre,
 		Fingerprint: prints.Fingerprint, Embedding: []melodyud.Embedding{embedding.Of(colour)},
 	}
 	f.Perceptual = perceptual.Scores(perceptual.Track{
@@ -132,7 +138,7 @@ func (a *Analyzer) Close(m Measured) (melodyud.Features, melodyud.Analysis) {
 	if at, ok := Highlight(m.ShortTerm); ok {
 		f.PreviewStart = &at
 	}
-	d := melodyud.Analysis{Schema: melodyud.FeaturesSchema, Tatums: beat.Tatums, Print: prints.Items}
+	d := melodyud.Analysis{Schema: melodyud.FeaturesSchema, Loudness: m.Blocks, Tatums: beat.Tatums, Print: prints.Items}
 	Tidy(&f)
 	Tidy(&d)
 	return f, d
