@@ -154,5 +154,6 @@ var whatToDo = map[string]string{
 	"upload.taken-over":        "Let the newer request finish.",
 	"upload.too-large":         "Send FLAC instead of WAV, or split it. The operator sets the limit with `--max-upload`.",
 	"upload.too-many":          "Finish or cancel unfinished uploads.",
+	"upload.undecidable":       "Look at the upload: it is being handed over, or it never was a duplicate.",
 	"upload.unknown":           "Start a new upload.",
 }

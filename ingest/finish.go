@@ -103,6 +103,9 @@ func (s *Service) handOver(ctx context.Context, u upload) error {
 	if err != nil {
 		return err
 	}
+	if held, err := s.heldBack(ctx, u); held || err != nil {
+		return err
+	}
 	receipt := melodyud.Receipt{
 		Track: u.Track, Owner: u.Owner, Upload: u.ID, FileName: u.Metadata.fileName, Tags: u.Metadata.tags,
 		Master: melodyud.Master{SHA256: u.SHA256, Size: u.Length},

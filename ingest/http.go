@@ -64,7 +64,7 @@ func preflight(w http.ResponseWriter) {
 type View struct {
 	ID       melodyud.UploadID `json:"id"`
 	Track    melodyud.TrackID  `json:"track" doc:"The id of the track this becomes; reserved from the start."`
-	State    State             `json:"state" enum:"open,complete,stored,received,refused"`
+	State    State             `json:"state" enum:"open,complete,stored,duplicate,received,refused"`
 	Offset   int64             `json:"offset" doc:"Bytes that are stored for good."`
 	Length   *int64            `json:"length,omitempty" doc:"Bytes of the whole file, once declared."`
 	FileName string            `json:"file_name"`
@@ -72,6 +72,8 @@ type View struct {
 	Created  time.Time         `json:"created"`
 	Expires  *time.Time        `json:"expires,omitempty" doc:"When an unfinished upload is given up."`
 	Refusal  *ViewRefusal      `json:"refusal,omitempty"`
+
+	DuplicateOf melodyud.TrackID `json:"duplicate_of,omitempty" doc:"Your track of the very same file, while this upload waits for your decision."`
 }
 
 // ViewRefusal says why an upload did not become a track.
@@ -92,6 +94,9 @@ func viewOf(u upload) View {
 	}
 	if u.expires() {
 		v.Expires = &u.Due
+	}
+	if u.State == StateDuplicate {
+		v.DuplicateOf = melodyud.TrackID(u.Reason)
 	}
 	if u.State == StateRefused {
 		v.Refusal = &ViewRefusal{Code: u.Code, Text: u.Reason}

@@ -12,7 +12,8 @@
 // repeats whatever a crash left undone.
 //
 //	open --(all bytes)--> complete --(handed over)--> received
-//	  |                      '--(catalog says no)--> refused
+//	  |                      |--(catalog says no)--> refused
+//	  |                      '--(published before)--> duplicate --(decided)--> complete
 //	  |--(24 hours)--> expired
 //	  '--(DELETE)--> ended
 //
@@ -61,6 +62,7 @@ type Config struct {
 	Store   objectstore.Store     // required
 	Tracks  tracks                // required
 	Quotas  quotas                // default: everything is granted
+	Library library               // tells duplicates; default: nothing is one
 	Logger  *slog.Logger          // default: discards
 	Metrics prometheus.Registerer // default: a private registry
 

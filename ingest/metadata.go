@@ -20,6 +20,9 @@ type metadata struct {
 	raw      string // as given, for HEAD
 	fileName string
 	tags     melodyud.Tags
+
+	sha256     string // of the file, as its sender has it; or empty
+	duplicates string // keep, discard, or anything else: ask
 }
 
 // parseMetadata reads the Upload-Metadata header: keys that are not empty and
@@ -60,6 +63,10 @@ func (m *metadata) set(key, value string) {
 		m.tags.Artist = cleanText(value)
 	case "album":
 		m.tags.Album = cleanText(value)
+	case "sha256":
+		m.sha256 = strings.ToLower(value)
+	case "duplicates":
+		m.duplicates = value
 	}
 }
 

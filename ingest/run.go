@@ -99,7 +99,7 @@ func (s *Service) visit(ctx context.Context, id melodyud.UploadID) error {
 		return err
 	}
 	switch u.State {
-	case StateOpen, StateStored:
+	case StateOpen, StateStored, StateDuplicate:
 		return s.expire(ctx, u)
 	case StateComplete:
 		return s.resume(ctx, u)
