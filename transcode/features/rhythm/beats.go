@@ -2,7 +2,10 @@ package rhythm
 
 import "math"
 
-const tightness = 100.0 // how much an uneven beat costs
+const (
+	tightness = 300.0 // how much an uneven beat costs
+	bassShare = 6     // how much a rise in the bass says of beats, against other rises
+)
 
 // track returns the frames of the beats: the way through the onsets that is
 // strong and even (D. Ellis, Beat Tracking by Dynamic Programming, 2007).

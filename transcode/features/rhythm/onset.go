@@ -95,10 +95,13 @@ const localMean = 43 // frames on each side: half a second
 
 // strength returns how strongly something begins in each frame, 0 or more: the
 // sum of the bands, less its mean over the second around, smoothed.
-func (t *Tracker) strength() []float32 {
+func (t *Tracker) strength() []float32 { return t.weighted(2) }
+
+// weighted is strength where the bass counts so many times.
+func (t *Tracker) weighted(bass float32) []float32 {
 	sum := make([]float32, len(t.fluxes[0]))
 	for i := range sum {
-		sum[i] = t.fluxes[bandLow][i]*2 + t.fluxes[bandMid][i] + t.fluxes[bandHigh][i]
+		sum[i] = float32(t.fluxes[bandLow][i]*bass) + t.fluxes[bandMid][i] + t.fluxes[bandHigh][i]
 	}
 	return smooth(aboveMean(sum))
 }
@@ -133,7 +136,7 @@ func smooth(x []float32) []float32 {
 		return x[i]
 	}
 	for i := range x {
-		out[i] = (at(i-2) + at(i+2) + 2*(at(i-1)+at(i+1)) + 3*at(i)) * (1. / 9)
+		out[i] = (at(i-2) + at(i+2) + float32(2*(at(i-1)+at(i+1))) + float32(3*at(i))) * (1. / 9)
 	}
 	return out
 }

@@ -4,6 +4,7 @@ package rhythm
 
 import (
 	"math"
+	"slices"
 
 	"github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/transcode/features/spectrum"
@@ -61,21 +62,18 @@ func (t *Tracker) Frame(power []float32) {
 
 // Result reports on all frames so far.
 func (t *Tracker) Result() Result {
-	frames := len(t.fluxes[0])
 	strength := t.strength()
-	r := Result{Onsets: pick(strength)}
-	rate := 0.0
-	if frames > 0 {
-		rate = float64(len(r.Onsets)) / (float64(frames) / FrameRate)
-	}
+	seconds := float64(len(strength)) / FrameRate
 	switch {
 	case !t.onsets.heard:
-		r.Reason = reasonSilent
-		return r
-	case float64(frames) < shortest*FrameRate:
-		r.Reason = reasonTooShort
-		return r
+		return because(reasonSilent)
+	case seconds < shortest:
+		return because(reasonTooShort)
+	case !moves(strength):
+		return because(reasonArrhythmic)
 	}
+	r := Result{Onsets: pick(strength)}
+	rate := float64(len(r.Onsets)) / seconds
 	r.OnsetRate = number(rate)
 	found, ok := t.findTempo(strength, rate)
 	if !ok {
@@ -86,10 +84,22 @@ func (t *Tracker) Result() Result {
 	return r
 }
 
+// because is the result of a track that has no pulse.
+func because(reason string) Result {
+	return Result{Rhythm: melodyud.Rhythm{Reason: reason}}
+}
+
+// moves reports whether more begins in a track than in a chord that stands.
+func moves(strength []float32) bool {
+	sorted := slices.Sorted(slices.Values(strength))
+	return sorted[len(sorted)*98/100] >= leastRise
+}
+
 // fill sets all that hangs on the tempo.
 func (t *Tracker) fill(r *Result, strength []float32, found tempo) {
 	r.Tempo, r.TempoAlt = number(found.bpm), number(found.alt)
 	r.TempoConfidence = number(found.confidence)
+	strength = t.weighted(bassShare)
 	beats := track(strength, 60*FrameRate/found.bpm)
 	r.Beats = beatTimes(strength, beats)
 	r.TempoStability = number(stability(r.Beats))

@@ -13,7 +13,13 @@ const (
 	tempi     = 148 // up to 250 BPM
 	fastest   = 250.0
 
-	leastClarity = 0.07
+	// Below these there is no pulse. Onsets that come by chance look alike at some
+	// distance or other, the more the fewer there are.
+	leastRise    = 1.2  // what the 50th strongest frame of 2,500 must reach
+	leastClarity = 0.05 // plus clarityTime over the track's seconds
+	clarityTime  = 0.8
+	clearest     = 0.4 // clarity of which confidence asks no more
+	halfSure     = 3.0 // seconds of sound that halve a confidence
 )
 
 // Windows of the autocorrelation.
@@ -42,11 +48,13 @@ func (t *Tracker) findTempo(strength []float32, onsetRate float64) (tempo, bool)
 		}
 	}
 	coarse := gridTempo(float64(best))
-	if p.clarity(coarse) < leastClarity {
+	clarity, seconds := p.clarity(coarse), float64(len(strength))/FrameRate
+	if clarity < leastClarity+clarityTime/seconds {
 		return tempo{}, false
 	}
 	bpm := refine(strength, coarse)
-	found := tempo{bpm: bpm, alt: bpm * 2, confidence: around(chances, best)}
+	found := tempo{bpm: bpm, alt: bpm * 2}
+	found.confidence = around(chances, best) * min(1, clarity/clearest) * seconds / (seconds + halfSure)
 	if bpm*2 > fastest || bpm/2 >= slowest && around(chances, best-perOctave) > around(chances, best+perOctave) {
 		found.alt = bpm / 2
 	}
