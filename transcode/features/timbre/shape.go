@@ -2,7 +2,6 @@ package timbre
 
 import (
 	"math"
-	"slices"
 
 	"github.com/melodyud/melodyud/transcode/features/spectrum"
 )
@@ -119,9 +118,38 @@ const flatFloor = 1e-4
 func (s *shape) measureContrast(power []float32) {
 	for i := range s.contrast {
 		band := append(s.sorted[:0], power[s.edges[i]:s.edges[i+1]]...)
-		slices.Sort(band)
 		n := max(1, int(math.Round(contrastShare*float64(len(band)))))
+		divide(band, n)
+		divide(band[n:], len(band)-2*n)
 		s.contrast[i].add(decibels(mean(band[len(band)-n:])) - decibels(mean(band[:n])))
+	}
+}
+
+// divide moves the n least of x, which holds numbers only, before all others.
+func divide(x []float32, n int) {
+	for len(x) > 1 && n > 0 && n < len(x) {
+		pivot := max(min(x[0], x[len(x)/2]), min(max(x[0], x[len(x)/2]), x[len(x)-1])) // the median
+		i, j := 0, len(x)-1
+		for i <= j {
+			for x[i] < pivot {
+				i++
+			}
+			for x[j] > pivot {
+				j--
+			}
+			if i <= j {
+				x[i], x[j] = x[j], x[i]
+				i, j = i+1, j-1
+			}
+		}
+		switch { // x[:j+1] <= pivot <= x[i:], what lies between equals it
+		case n <= j:
+			x = x[:j+1]
+		case n > i:
+			x, n = x[i:], n-i
+		default:
+			return
+		}
 	}
 }
 

@@ -153,7 +153,7 @@ type crossings struct {
 	hop         int // samples in the hop at hand
 	changes     int
 	power       float32
-	negative    bool
+	negative    int     // 1 where the last sample was
 	rates       moments // of hops above the gate
 	powers      [recent]float32
 	hops        int
@@ -175,15 +175,17 @@ func (c *crossings) write(mono []float32) {
 }
 
 func (c *crossings) count(x []float32) {
-	negative, power := c.negative, c.power
+	last, power := c.negative, c.power
 	for _, v := range x {
-		if (v < 0) != negative {
-			c.changes++
-			negative = !negative
+		negative := 0
+		if v < 0 {
+			negative = 1
 		}
+		c.changes += negative ^ last
+		last = negative
 		power += float32(v * v)
 	}
-	c.negative, c.power = negative, power
+	c.negative, c.power = last, power
 }
 
 // end closes a hop. A hop is faint if it has less than half the level of the
