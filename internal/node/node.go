@@ -17,6 +17,7 @@ import (
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/edge"
 	"github.com/melodyud/melodyud/ingest"
+	"github.com/melodyud/melodyud/ingest/decision"
 	"github.com/melodyud/melodyud/ingest/resumable"
 	"github.com/melodyud/melodyud/internal/accounts"
 	"github.com/melodyud/melodyud/internal/api"
@@ -152,7 +153,7 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 		return err
 	}
 	uploads, err := ingest.New(ingest.Config{
-		DB: n.backends.db, Store: n.backends.store, Tracks: tracks, Quotas: quotas, MaxSize: n.config.MaxUpload,
+		DB: n.backends.db, Store: n.backends.store, Tracks: tracks, Quotas: quotas, Library: tracks, MaxSize: n.config.MaxUpload,
 		Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
 	})
 	if err != nil {
@@ -162,13 +163,17 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 	if err != nil {
 		return err
 	}
+	desk, err := decision.New(uploads)
+	if err != nil {
+		return err
+	}
 	n.runs("catalog", listening, tracks.Run)
 	n.runs("uploads", working, uploads.Run)
 	if err := n.buildDoors(ctx, a, tracks, uploads); err != nil {
 		return err
 	}
 	n.drains = append(n.drains, uploads.Drain)
-	for _, s := range []interface{ Register(*api.Router) }{a, tracks, heard, doubles, quotas, uploads, resumed, work} {
+	for _, s := range []interface{ Register(*api.Router) }{a, tracks, heard, doubles, quotas, uploads, desk, resumed, work} {
 		s.Register(n.router)
 	}
 	n.registerPages()
