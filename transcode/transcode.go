@@ -116,7 +116,7 @@ var CoverSizes = decode.CoverSizes
 // Versions of what decides a rendition's bytes. Any change that alters output
 // must count one of them up, for objects never change under a name.
 const (
-	decoderVersion = "decode3" // resampling, folding and covers, too
+	decoderVersion = "decode4" // resampling, folding and covers, too
 	flacVersion    = "flac2"
 	aacVersion     = "aac1"
 )

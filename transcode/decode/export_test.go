@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/melodyud/melodyud/transcode/decode/format"
 )
@@ -80,4 +82,14 @@ func (l *lastWord) Write(p []byte) (int, error) {
 func Known(code string) bool {
 	_, ok := reasonFor(code)
 	return ok
+}
+
+// Cost is the processor time and the resident memory, in bytes, of a child that has
+// ended and of the converter it ran.
+func (s *Stream) Cost() (cpu time.Duration, memory int64) {
+	state := s.cmd.ProcessState
+	if u, ok := state.SysUsage().(*syscall.Rusage); ok {
+		memory = u.Maxrss << 10
+	}
+	return state.UserTime() + state.SystemTime(), memory
 }

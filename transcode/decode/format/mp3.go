@@ -183,13 +183,27 @@ func (s *mp3Scan) decoder(in *Input, feed *mp3Feed) (Sound, error) {
 		what = "MP3 with intensity stereo"
 	}
 	if what != "" {
-		return startConverter(in, conversion{demuxer: "mp3", what: what, channels: h.channels, rate: h.rate, feed: feed})
+		return startConverter(in, conversion{demuxer: "wav", what: what, channels: h.channels, rate: h.rate, feed: io.MultiReader(h.wave(), feed)})
 	}
 	dec, err := mp3.NewDecoder(feed)
 	if err != nil {
 		return nil, err
 	}
 	return &mp3Sound{dec: dec, channels: h.channels, left: s.frames * int64(h.samples()), out: NewPlanes(h.channels)}, nil
+}
+
+// wave is the header of a WAV of MPEG audio without an end. ffmpeg's reader of bare
+// frames throws away all that come before two with the same mode.
+func (h mpegHeader) wave() io.Reader {
+	const tagMPEG = 0x50
+	b := []byte("RIFF\xff\xff\xff\xffWAVEfmt \x12\x00\x00\x00")
+	b = binary.LittleEndian.AppendUint16(b, tagMPEG)
+	b = binary.LittleEndian.AppendUint16(b, uint16(h.channels))
+	b = binary.LittleEndian.AppendUint32(b, uint32(h.rate))
+	b = binary.LittleEndian.AppendUint32(b, uint32(h.bitrate/8))
+	b = binary.LittleEndian.AppendUint16(b, 1)
+	b = append(b, 0, 0, 0, 0) // bits, and bytes that follow
+	return strings.NewReader(string(b) + "data\xff\xff\xff\xff")
 }
 
 // trim removes the encoder's and the decoder's delay (MP3-1..3).
