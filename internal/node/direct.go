@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/ingest"
@@ -15,6 +16,9 @@ import (
 // Doors are the ways in for files beside the upload protocols.
 type Doors struct {
 	Direct string `env:"MELODYUD_DIRECT" placeholder:"URL" help:"Bucket for uploads that bypass this process: s3://KEY:SECRET@host/bucket with a key that reads nothing else, dir:PATH, or - for none. Default: a directory beside that of --objects; none with S3."`
+	Inbox  string `env:"MELODYUD_INBOX" placeholder:"URL" help:"Where creators drop files below inbox/<creator>/: s3://KEY:SECRET@host/bucket, dir:PATH, or - for none. Default: that of --objects."`
+	// InboxSettle leaves programs time that write slowly.
+	InboxSettle time.Duration `env:"MELODYUD_INBOX_SETTLE" default:"10s" help:"A dropped file is taken when it has not changed for so long."`
 }
 
 // nothing turns a door off.
