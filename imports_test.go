@@ -87,7 +87,6 @@ var arrows = map[string][]string{
 	"ingest/quota":        shared,
 	"ingest/direct":       append([]string{"ingest"}, shared...),
 	"ingest/inbox":        append([]string{"ingest", "internal/database/lease"}, shared...),
-	"ingest/inbox":        append([]string{"ingest", "internal/database/lease"}, shared...),
 	"internal/accounts":   shared,
 	"internal/catalog":    append([]string{"internal/catalog/feed"}, shared...),
 	"internal/sound":      shared,

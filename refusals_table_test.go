@@ -2,7 +2,7 @@ package melodyud_test
 
 // subjects are the titles of the page's sections, by what codes begin with.
 var subjects = map[string]string{
-	"album": "Albums", "audio": "The sound of an upload", "auth": "Signing in and keys", "direct": "Uploads straight to the bucket", "inbox": "Files dropped into the inbox", "inbox": "Files dropped into the inbox", "events": "Live news", "features": "What was heard", "file": "Files for our tools",
+	"album": "Albums", "audio": "The sound of an upload", "auth": "Signing in and keys", "direct": "Uploads straight to the bucket", "inbox": "Files dropped into the inbox", "events": "Live news", "features": "What was heard", "file": "Files for our tools",
 	"key": "Making keys", "offline": "Listening offline", "page": "Lists", "playback": "Playing", "playlist": "Playlists", "quota": "Quotas", "reanalysis": "Listening again", "release": "Releases",
 	"request": "Any request", "ticket": "Playback links", "track": "Tracks", "tus": "The upload protocol (for makers of clients)",
 	"upload": "Uploads",
@@ -58,17 +58,6 @@ var whatToDo = map[string]string{
 	"features.not-yet": "The operator has older tracks listened to with `melodyud reanalyze`.",
 
 	"file.not-mp4": "Give a file that begins with an MP4 box.",
-
-	"inbox.aside":           "Nothing. Only music is taken; pictures belong into the music files.",
-	"inbox.behind":          "Wait: other files of yours are taken first.",
-	"inbox.cancelled":       "Remove the file, or write it again.",
-	"inbox.creator":         "Rename the folder to your user id; `GET /v1/me` and the operator's list of keys tell it.",
-	"inbox.metadata":        "Correct the CSV or JSON file named, or remove it.",
-	"inbox.metadata-moving": "Wait a moment.",
-	"inbox.metadata-size":   "Split the CSV file up, one for each folder.",
-	"inbox.name":            "Rename the file.",
-	"inbox.replaced":        "Nothing, if you replaced or removed the file yourself.",
-	"inbox.settling":        "Wait. If it stays so, a program keeps writing the file: close it.",
 
 	"inbox.aside":           "Nothing. Only music is taken; pictures belong into the music files.",
 	"inbox.behind":          "Wait: other files of yours are taken first.",
