@@ -28,7 +28,9 @@ func (s *Store) Append(ctx context.Context, key string, offset int64, r io.Reade
 		return 0, translate("append to object", key, err)
 	}
 	defer f.Close()
-	n, err := io.CopyBuffer(&behind{f: f, synced: offset, at: offset}, &checked{ctx: ctx, r: r}, make([]byte, copyBuffer))
+	memory := s.buffers.Get().(*[]byte)
+	defer s.buffers.Put(memory)
+	n, err := io.CopyBuffer(&behind{f: f, synced: offset, at: offset}, &checked{ctx: ctx, r: r}, *memory)
 	if err == nil {
 		err = f.Sync()
 	}

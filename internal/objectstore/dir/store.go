@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	melodyud "github.com/melodyud/melodyud"
@@ -50,6 +51,8 @@ type Store struct {
 	cfg  Config
 	root *os.Root // nothing, not even a symbolic link, leads out of it
 	base *url.URL // nil without BaseURL
+
+	buffers sync.Pool // of *[]byte with copyBuffer bytes, for Append
 }
 
 // Open opens the store, making the directory when absent and sweeping abandoned
@@ -67,6 +70,7 @@ func Open(cfg Config) (*Store, error) {
 		return nil, translate("open object directory", cfg.Path, err)
 	}
 	s := &Store{cfg: cfg, root: root, base: base}
+	s.buffers.New = func() any { b := make([]byte, copyBuffer); return &b }
 	if err := s.sweep(); err != nil {
 		return nil, errors.Join(translate("sweep object directory", cfg.Path, err), root.Close())
 	}
