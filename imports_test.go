@@ -73,7 +73,7 @@ var arrows = map[string][]string{
 	"transcode/features/perceptual":  {"transcode/features/timbre"},
 	"transcode/features/quality":     {"transcode/pcm", "transcode/features/spectrum"},
 	"transcode/features/model":       {"transcode/pcm", "transcode/features/spectrum"},
-	"transcode/features/soundbench":  {"transcode/pcm", "transcode/features", "transcode/features/embedding", "transcode/features/fingerprint", "transcode/features/model", "transcode/features/perceptual", "transcode/features/rhythm", "transcode/features/spectrum", "transcode/features/structure", "transcode/features/timbre", "transcode/features/tonal"},
+	"transcode/features/soundbench":  {"internal/database/sqlite", "internal/duplicates", "internal/objectstore/dir", "transcode/pcm", "transcode/features", "transcode/features/embedding", "transcode/features/fingerprint", "transcode/features/model", "transcode/features/perceptual", "transcode/features/rhythm", "transcode/features/spectrum", "transcode/features/structure", "transcode/features/timbre", "transcode/features/tonal"},
 	"packager":                       {"internal/media", "packager/fmp4", "packager/hls", "packager/dash"},
 	"packager/fmp4":                  {"internal/media"},
 	"packager/elementary":            {"internal/media"},

@@ -399,3 +399,14 @@ func TestAServiceWithoutItsPartsIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestPartsThatRepeatDoNotMislead(t *testing.T) {
+	t.Parallel()
+	f, verse, chorus := newFixture(t), song(130, 31).lists.Print, song(120, 32).lists.Print
+	a := slices.Concat(song(60, 30).lists.Print, verse, chorus, verse, chorus, chorus, song(90, 33).lists.Print)
+	f.learn(0, nora, of(a))
+	f.learn(1, nora, of(worn(of(a[40:]), 0.05, 4).lists.Print))
+	if got := f.pairs(0); len(got) != 1 || got[0].Kind != duplicates.Recording || math.Abs(got[0].Offset-40*0.1238) > 0.01 {
+		t.Errorf("%+v", got)
+	}
+}

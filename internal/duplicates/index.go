@@ -43,7 +43,7 @@ func (s *Service) lookup(ctx context.Context, p *print) (found []match, crowded 
 			return nil, nil, err
 		}
 		for _, o := range other {
-			if m, ok := compare(p, o, c.offset); ok {
+			if m, ok := compare(p, o, c.offsets); ok {
 				found = append(found, m)
 				seen[o.id] = true
 			}

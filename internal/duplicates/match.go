@@ -28,6 +28,7 @@ const (
 
 const (
 	candidates = 20 // that are verified: those with the most keys in line
+	alignments = 4  // of each that are tried: music repeats itself
 	slack      = 2  // items that an alignment may be off
 	minOverlap = 40 // items that have to be compared, 5 s, unless a track is shorter
 	leastItems = 8  // in any case: 3.6 s of sound
@@ -49,10 +50,11 @@ type hit struct {
 	offset int // its position less ours
 }
 
-// aligned is where a print seems to lie.
+// aligned is where a print may lie, best first.
 type aligned struct {
-	hit
-	hits int
+	print   int64
+	offsets []int
+	hits    int // in line with the first
 }
 
 // ranked returns the prints with the most hits in line, best first.
@@ -64,36 +66,49 @@ func ranked(all []hit) []aligned {
 		for n < len(all) && all[n].print == all[0].print {
 			n++
 		}
-		best = append(best, densest(all[:n]))
+		best = append(best, align(all[:n]))
 		all = all[n:]
 	}
 	slices.SortFunc(best, func(a, b aligned) int { return cmp.Or(cmp.Compare(b.hits, a.hits), cmp.Compare(a.print, b.print)) })
 	return best[:min(len(best), candidates)]
 }
 
-// densest returns the offset with the most hits of one print around it.
-func densest(hits []hit) (best aligned) {
+// align finds the offsets at which one print has the most hits.
+func align(hits []hit) aligned {
+	a := aligned{print: hits[0].print}
+	for len(a.offsets) < alignments && len(hits) > 0 {
+		offset, n := densest(hits)
+		a.offsets, a.hits = append(a.offsets, offset), max(a.hits, n)
+		hits = slices.DeleteFunc(hits, func(h hit) bool { return h.offset >= offset-slack && h.offset <= offset+slack })
+	}
+	return a
+}
+
+// densest returns the offset with the most hits beside it, and their number.
+func densest(hits []hit) (offset, most int) {
 	from, to := 0, 0
-	for i, h := range hits {
+	for _, h := range hits {
 		for hits[from].offset < h.offset-1 {
 			from++
 		}
 		for to < len(hits) && hits[to].offset <= h.offset+1 {
 			to++
 		}
-		if to-from > best.hits {
-			best = aligned{hits[i], to - from}
+		if to-from > most {
+			offset, most = h.offset, to-from
 		}
 	}
-	return best
+	return offset, most
 }
 
-// compare holds ours against other around an offset in items.
-func compare(ours, other *print, offset int) (match, bool) {
+// compare holds ours against other around offsets in items.
+func compare(ours, other *print, offsets []int) (match, bool) {
 	best, at := 1.0, 0
-	for o := offset - slack; o <= offset+slack; o++ {
-		if e, ok := bitError(other.items, ours.items, o); ok && e < best {
-			best, at = e, o
+	for _, offset := range offsets {
+		for o := offset - slack; o <= offset+slack; o++ {
+			if e, ok := bitError(other.items, ours.items, o); ok && e < best {
+				best, at = e, o
+			}
 		}
 	}
 	m := match{other: other, kind: Recording, offset: float64(at) * fingerprint.ItemSeconds, score: best, speed: 1}

@@ -40,6 +40,8 @@ var tables = []table{
 	{"transposition", transpositionTable},
 	{"atonal", atonalTable},
 	{"boundaries", boundariesTable},
+	{"fingerprint", fingerprintTable},
+	{"duplicates", duplicatesTable},
 }
 
 // bench is what tables need.
