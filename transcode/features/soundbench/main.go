@@ -42,6 +42,8 @@ var tables = []table{
 	{"boundaries", boundariesTable},
 	{"fingerprint", fingerprintTable},
 	{"duplicates", duplicatesTable},
+	{"similarity", similarityTable},
+	{"speech", speechTable},
 }
 
 // bench is what tables need.
