@@ -20,12 +20,13 @@ import (
 
 type uploadCmd struct {
 	remote
-	Files  []string `arg:"" name:"file" type:"existingfile" help:"Audio files."`
-	Title  string   `help:"Title; default: the file's own tags, then its name."`
-	Artist string   `help:"Artist; default: the file's own tags."`
-	Album  string   `help:"Album; default: the file's own tags."`
-	Wait   bool     `help:"Wait until every track plays or is refused."`
-	JSON   bool     `help:"Print one JSON object a file."`
+	Files      []string `arg:"" name:"file" type:"existingfile" help:"Audio files."`
+	Title      string   `help:"Title; default: the file's own tags, then its name."`
+	Artist     string   `help:"Artist; default: the file's own tags."`
+	Album      string   `help:"Album; default: the file's own tags."`
+	Duplicates string   `enum:"ask,keep,discard" default:"ask" help:"What to do about files that you have published already: keep both, discard them, or ask: name the track and exit with 3."`
+	Wait       bool     `help:"Wait until every track plays or is refused."`
+	JSON       bool     `help:"Print one JSON object a file."`
 }
 
 // uploaded is what upload prints for a file.
@@ -71,7 +72,13 @@ func (cmd uploadCmd) one(ctx context.Context, c *client, s std, file string) err
 	up := upload{client: c, file: file, meta: map[string]string{
 		"filename": filepath.Base(file), "title": cmd.Title, "artist": cmd.Artist, "album": cmd.Album,
 	}}
+	if err := cmd.describe(ctx, file, up.meta); err != nil {
+		return err
+	}
 	id, err := up.send(ctx, meter(s, filepath.Base(file)))
+	if handled, err := cmd.twin(s, file, err); handled {
+		return err
+	}
 	if err != nil {
 		return refusedUpload(err)
 	}
@@ -154,6 +161,9 @@ func (u *upload) fate(ctx context.Context) (t track, err error) {
 	defer res.Body.Close()
 	if err := json.NewDecoder(res.Body).Decode(&t); err != nil {
 		return t, fmt.Errorf("the server's answer about the upload is no JSON: %w", err)
+	}
+	if t.State == "duplicate" { // published while it was sent
+		return t, coded{exitRefused, codeDuplicate + ": You have published this very file already. Decide in the Studio, or upload it again with --duplicates keep."}
 	}
 	if t.Refusal == nil {
 		t.State, t.Progress.Stage = "received", "queued"
@@ -312,7 +322,7 @@ func (u *upload) create(ctx context.Context, size int64) error {
 
 func metadata(meta map[string]string) string {
 	var pairs []string
-	for _, k := range []string{"filename", "title", "artist", "album"} {
+	for _, k := range []string{"filename", "title", "artist", "album", "sha256", "duplicates"} {
 		if meta[k] != "" {
 			pairs = append(pairs, k+" "+base64.StdEncoding.EncodeToString([]byte(meta[k])))
 		}
