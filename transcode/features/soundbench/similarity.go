@@ -46,6 +46,9 @@ func similarityTable(ctx context.Context, b *bench) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(tracks) <= neighbours {
+		return nil, fmt.Errorf("%d tracks found in the packages of DEB-116", len(tracks))
+	}
 	labels := make([]string, len(tracks))
 	vectors := make([][]float32, len(tracks))
 	for i, t := range tracks {
