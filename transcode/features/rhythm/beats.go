@@ -129,27 +129,31 @@ func tatums(times []float64, division int) []float64 {
 }
 
 // division returns into how many tatums beats are divided: 1, 2, 3 or 4, by where
-// between the beats most begins.
-func (t *Tracker) division(strength []float32, beats []int) int {
-	best, top := 1, 0.12 // what must begin there, of what begins on beats
-	on := placed(strength, beats, 0)
-	if on <= 0 {
+// between the beats clearly more begins than at odd places.
+func division(strength []float32, beats []int) int {
+	at := func(places ...float64) float64 {
+		sum := 0.0
+		for _, p := range places {
+			sum += placed(strength, beats, p)
+		}
+		return sum / float64(len(places))
+	}
+	odd := max(at(1./7, 6./7, 3./7, 4./7), leastRise/4)
+	half, thirds, quarters := at(1./2), at(1./3, 2./3), at(1./4, 3./4)
+	switch {
+	case thirds > stands*odd && thirds > half && thirds > quarters:
+		return 3
+	case quarters > stands*odd && half > odd:
+		return 4
+	case half > stands*odd:
+		return 2
+	default:
 		return 1
 	}
-	half := placed(strength, beats, 0.5) / on
-	third := (placed(strength, beats, 1./3) + placed(strength, beats, 2./3)) / 2 / on
-	quarter := (placed(strength, beats, 0.25) + placed(strength, beats, 0.75)) / 2 / on
-	if half > top {
-		best, top = 2, half
-	}
-	if third > top {
-		best = 3
-	}
-	if best == 2 && quarter > 0.3*half && quarter > 0.12 {
-		best = 4
-	}
-	return best
 }
+
+// stands is how many times the strength at odd places a division must have.
+const stands = 1.6
 
 // placed is the mean strength at a place between beats.
 func placed(strength []float32, beats []int, place float64) float64 {

@@ -17,6 +17,10 @@ const shortestLag = 8
 
 const clueCount = len(multiples) + bandCount*len(bandMultiples) + 9
 
+// bareClue is the place of the clue that a bare pulse gives: a high autocorrelation
+// with none before it. Its weight is set by hand, since music hardly ever has it.
+const bareClue = len(multiples) + bandCount*len(bandMultiples) + 1
+
 // clues is what speaks for one tempo.
 type clues [clueCount]float64
 

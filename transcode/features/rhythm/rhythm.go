@@ -99,15 +99,15 @@ func moves(strength []float32) bool {
 func (t *Tracker) fill(r *Result, strength []float32, found tempo) {
 	r.Tempo, r.TempoAlt = number(found.bpm), number(found.alt)
 	r.TempoConfidence = number(found.confidence)
-	strength = t.weighted(bassShare)
-	beats := track(strength, 60*FrameRate/found.bpm)
-	r.Beats = beatTimes(strength, beats)
+	pulse := t.weighted(bassShare)
+	beats := track(pulse, 60*FrameRate/found.bpm)
+	r.Beats = beatTimes(pulse, beats)
 	r.TempoStability = number(stability(r.Beats))
 	r.BeatStrength = number(beatStrength(strength, beats))
 	bars := t.findBars(beats)
 	r.Downbeats = bars.downbeats
 	r.Meter, r.MeterConfidence = &bars.meter, number(bars.confidence)
-	r.Tatums = tatums(r.Beats, t.division(strength, beats))
+	r.Tatums = tatums(r.Beats, division(strength, beats))
 }
 
 // number rounds to five digits after the point, which keeps documents short and
