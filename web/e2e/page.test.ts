@@ -6,7 +6,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { launch, phone, playing, reached, visit, type Visit } from "./browser";
 import { fakeTrack, key, startFake, type Fake } from "./fake/server";
-import type { Stage } from "../src/api/types";
+import type { Features, Stage } from "../src/api/types";
 import { hasFFmpeg, hls, wav } from "./sound";
 
 // The page in a real browser against the fake API, for what a real server does rarely.
@@ -49,6 +49,19 @@ async function open(path: string, options: Parameters<Browser["newContext"]>[0] 
   here = await visit(browser, fake.url + path, options);
   return here.page;
 }
+
+const heard: Features = {
+  duration_s: 40, sample_rate: 44_100, channels: 2, bit_depth: 16,
+  loudness: { integrated_lufs: -9.3, range_lu: 5.1, true_peak_dbtp: 0.4 },
+  quality: {
+    bandwidth_hz: 20_000,
+    remarks: [{ code: "quality.clipping", text: "Loud peaks are cut flat in 4 places.", at: [{ start: 3, end: 3.1 }, { start: 31, end: 31.2 }] }],
+  },
+  rhythm: { tempo_bpm: 128, tempo_confidence: 0.9, tempo_alt_bpm: 64, time_signature: 4, beats_s: [], downbeat_index: [] },
+  tonal: { key: 9, mode: 0, key_confidence: 0.8, camelot: "8A", tuning_cents: 0 },
+  perceptual: { energy: { value: 0.81, calibrated: false } },
+  structure: { sections: [{ start: 0, duration: 20 }, { start: 20, duration: 20 }] },
+};
 
 const some = (bytes: number) => Buffer.alloc(bytes, 7);
 
@@ -204,15 +217,82 @@ describe("the studio", () => {
     expect(await page.locator("[data-track] img, [data-track] script").count()).toBe(0);
   });
 
-  test("a track is renamed in its place", async () => {
+  test("what a track is called is edited on its page", async () => {
     fake.tracks = [fakeTrack()];
     const page = await open("/studio");
-    await page.getByRole("button", { name: "Rename Night Train" }).click();
+    await page.getByRole("link", { name: "Edit Night Train" }).click();
     await page.getByLabel("Title").fill("Morning Train");
     await page.getByLabel("Artist").fill("Grace");
+    await page.getByLabel("Track number").fill("7");
+    await page.getByLabel("Preview from").fill("0:12.5");
     await page.getByLabel("Artist").press("Enter");
+    await page.getByRole("heading", { name: "Morning Train" }).waitFor();
+    expect(fake.tracks[0]).toMatchObject({ title: "Morning Train", artist: "Grace", number: 7, preview_start_seconds: 12.5 });
+    await page.getByRole("link", { name: "All tracks" }).click();
     await page.locator(".row-title", { hasText: "Morning Train" }).waitFor();
-    expect([fake.tracks[0]?.title, fake.tracks[0]?.artist]).toEqual(["Morning Train", "Grace"]);
+  });
+
+  test("a track's page tells what was heard and what an engineer would remark", async () => {
+    fake.tracks = [fakeTrack()];
+    fake.features = heard;
+    const page = await open("/studio/trk_1");
+    await page.getByText("Loud peaks are cut flat in 4 places.").waitFor();
+    expect(await page.locator(".report").textContent()).toContain("44.1 kHz, 16 bit, stereo · -9.3 LUFS");
+    expect(await page.locator(".remark-places").textContent()).toBe(" At 0:03, 0:31.");
+    expect(await page.locator(".heard-facts").textContent()).toContain("128.0 BPM (or 64.0)");
+    expect(await page.locator(".heard-facts").textContent()).toContain("A minor, 8A");
+    expect(await page.getByRole("meter", { name: "Energy" }).getAttribute("aria-valuenow")).toBe("81");
+    expect(await page.locator(".outline-spot").count()).toBe(2);
+  });
+
+  test("an older release is restored, and a file replaces the audio", async () => {
+    fake.tracks = [fakeTrack({ release: { id: "rel_2", number: 2, duration_seconds: 41, published: "2026-11-01T12:00:00Z" } })];
+    const master = { sha256: "00", size: 1_000_000 };
+    fake.releases = [2, 1].map((number) => ({ id: `rel_${number}`, number, duration_seconds: 40, published: "2026-11-01T12:00:00Z", current: number === 2, file_name: `mix ${number}.wav`, master }));
+    const page = await open("/studio/trk_1");
+    await page.getByRole("button", { name: "Restore release 1" }).click();
+    await page.getByRole("button", { name: "Restore release 2" }).waitFor();
+    await page.locator(".releases input[type=file]").setInputFiles(file("mix 3.wav", some(1000)));
+    await expect.poll(() => [...fake.uploads.values()].map((u) => u.metadata).join()).toContain(`replaces ${Buffer.from("trk_1").toString("base64")}`);
+    fake.change("trk_1", { replacing: true, progress: { stage: "rendering", percent: 40, attempt: 1 } });
+    await page.getByText("Other audio is being prepared.").waitFor();
+    fake.change("trk_1", { replacing: false, refusal: { code: "audio.too-short", text: "Too short." }, progress: { stage: "done", percent: 100, attempt: 1 } });
+    await page.getByText("nothing changed for listeners", { exact: false }).waitFor();
+  });
+
+  test("a file that is published already waits for a decision", async () => {
+    fake.tracks = [fakeTrack()];
+    fake.faults.twin = "trk_1";
+    const page = await open("/studio");
+    await page.locator("input[type=file]").setInputFiles([file("again.wav", some(1000)), file("twice.wav", some(1001))]);
+    const again = page.getByRole("group", { name: "again.wav is there already" });
+    expect(await again.textContent()).toContain("You have published this very file as Night Train.");
+    await again.getByRole("button", { name: "Discard" }).click();
+    await again.waitFor({ state: "detached" });
+    await page.getByRole("group", { name: "twice.wav is there already" }).getByRole("button", { name: "Keep both" }).click();
+    await page.locator("[data-track]", { hasText: "twice" }).waitFor();
+    expect([...fake.uploads.values()].map((u) => u.decided).sort()).toEqual(["both", "discard"]);
+  });
+
+  test("what sounds familiar is named and can be dismissed", async () => {
+    fake.tracks = [fakeTrack()];
+    fake.duplicates = [
+      { kind: "recording", offset_seconds: -2, score: 0.01, speed: 1, state: "open", track: { id: "trk_2", title: "Night Train (demo)" } },
+      { kind: "review", offset_seconds: 0, score: 0.2, speed: 1, state: "open" },
+    ];
+    const page = await open("/studio/trk_1");
+    await page.getByText("a track of another creator").waitFor();
+    await page.getByRole("button", { name: "It is not" }).click();
+    await page.getByText("Night Train (demo)").waitFor({ state: "detached" });
+    expect(fake.duplicates[0]?.state).toBe("dismissed");
+  });
+
+  test("the quota shows what is left of what is limited", async () => {
+    fake.quota = { bytes: { used: 900_000_000, reserved: 50_000_000, limit: 1_000_000_000 }, hours: { used: 1, reserved: 0 }, uploads_today: { used: 3, limit: 100, resets: "2026-11-02T00:00:00Z" } };
+    const page = await open("/studio");
+    await page.getByText("950 MB of 1.0 GB").waitFor();
+    expect(await page.locator(".quota li").count()).toBe(2);
+    expect(await page.locator(".quota .nearly").count()).toBe(1);
   });
 
   test("deleting asks first and can be undone", async () => {
@@ -335,7 +415,7 @@ describe("the player", () => {
     await page.getByRole("button", { name: "Play Night Train by Ada" }).click();
     await reached(page, 0.2);
     await page.getByRole("link", { name: "Studio" }).click();
-    await page.getByRole("button", { name: "Rename Second" }).click();
+    await page.getByRole("link", { name: "Edit Second" }).click();
     await page.getByLabel("Title").fill("");
     await page.getByLabel("Title").pressSequentially("n m k");
     expect(await page.getByLabel("Title").inputValue()).toBe("n m k");

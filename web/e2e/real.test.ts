@@ -68,10 +68,13 @@ test("a file that is no music is refused with a sentence", async () => {
 });
 
 test("a track is renamed", async () => {
-  await page.getByRole("button", { name: "Rename untagged take" }).click();
+  await page.getByRole("link", { name: "Edit untagged take" }).click();
   await page.getByLabel("Title").fill("First Take ♯1 <b>");
   await page.getByLabel("Artist").fill("Łukasz");
   await page.getByLabel("Artist").press("Enter");
+  await page.getByRole("heading", { name: "First Take ♯1 <b>" }).waitFor();
+  await page.getByText("Quality report").waitFor();
+  await page.getByRole("link", { name: "All tracks" }).click();
   await page.locator(".row-title", { hasText: "First Take ♯1 <b>" }).waitFor();
 });
 

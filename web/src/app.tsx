@@ -94,7 +94,7 @@ function House({ me }: { me: Me }) {
       <Header me={me} rooms={rooms} room={room} />
       <main id="main" class="room" tabIndex={-1}>
         {room === "player" && <Player tier={me.tier} />}
-        {room === "studio" && <Studio canListen={rooms.includes("player")} />}
+        {room === "studio" && <Studio canListen={rooms.includes("player")} detail={place.value.detail} />}
         {!room && <p class="soft">Your account has no room here yet. Ask whoever runs this server for the creator or listener role.</p>}
       </main>
       {rooms.includes("player") && <Dock tier={me.tier} shy={room !== "player"} />}

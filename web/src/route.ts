@@ -6,13 +6,16 @@ interface Place {
   room: Room | "";
   /** The track a link asks to play. */
   track: string;
+  /** The track whose page in the Studio is open. */
+  detail: string;
 }
 
 /** placeOf reads an address of this page. */
 export function placeOf(pathname: string, search: string): Place {
   const word = pathname.split("/")[1] ?? "";
   const room = word === "studio" || word === "player" ? word : "";
-  return { room, track: new URLSearchParams(search).get("track") ?? "" };
+  const detail = room === "studio" ? decodeURIComponent(pathname.split("/")[2] ?? "") : "";
+  return { room, detail, track: new URLSearchParams(search).get("track") ?? "" };
 }
 
 export const place = signal<Place>(placeOf(location.pathname, location.search));

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
-import type { Me, Stage, Track } from "../../src/api/types";
+import type { Duplicate, Features, Me, Quota, ReleaseOf, Stage, Track, UploadView } from "../../src/api/types";
 
 /**
  * Fake answers like the API as far as the page sees it, so that tests can force
@@ -17,6 +17,11 @@ export interface Fake {
   uploads: Map<string, Upload>;
   /** How the next things go wrong. */
   faults: Faults;
+  /** Answered for every track; absent: nobody has listened yet. */
+  features?: Features;
+  releases: ReleaseOf[];
+  duplicates: Duplicate[];
+  quota: Quota;
   close(): Promise<void>;
   /** change alters a track and tells it over /v1/events. */
   change(id: string, to: Partial<Track>): void;
@@ -29,6 +34,8 @@ export interface Upload {
   parts: Buffer[];
   got: number;
   gone: boolean;
+  metadata: string;
+  decided?: "both" | "discard";
 }
 
 export interface Faults {
@@ -42,6 +49,8 @@ export interface Faults {
   refuseUploads?: { status: number; code: string; detail: string };
   /** A finished upload is refused with this instead of published. */
   refuseTrack?: { code: string; text: string };
+  /** A finished upload has the bytes of this track. */
+  twin?: string;
   /** Bytes per second each upload may bring; 0 for all the machine can. */
   uploadRate: number;
   /** Milliseconds per pipeline stage. */
@@ -78,6 +87,10 @@ class FakeServer implements Fake {
   tracks: Track[] = [];
   uploads = new Map<string, Upload>();
   faults: Faults = { flacDelay: 0, expireTickets: false, cutPatches: 0, uploadRate: 0, stage: 60, signedIn: true };
+  features?: Features;
+  releases: ReleaseOf[] = [];
+  duplicates: Duplicate[] = [];
+  quota: Quota = { bytes: { used: 0, reserved: 0 }, hours: { used: 0, reserved: 0 }, uploads_today: { used: 0, resets: "2026-11-02T00:00:00Z" } };
   #server: Server;
   #listeners = new Set<ServerResponse>();
   #config: Config;
@@ -125,6 +138,14 @@ class FakeServer implements Fake {
       [/^GET \/v1\/albums$/, (_q, r) => json(r, 200, { albums: [] })],
       [/^GET \/v1\/events$/, (q, r) => this.#events(q, r)],
       [/^POST \/v1\/uploads$/, (q, r) => this.#create(q, r)],
+      [/^GET \/v1\/quota$/, (_q, r) => json(r, 200, this.quota)],
+      [/^GET \/v1\/tracks\/[^/]+\/features$/, (_q, r) => (this.features ? json(r, 200, this.features) : problem(r, 404, "features.not-yet", "Not yet."))],
+      [/^GET \/v1\/tracks\/[^/]+\/releases$/, (_q, r) => json(r, 200, { releases: this.releases })],
+      [/^POST \/v1\/tracks\/[^/]+\/releases\/[^/]+\/restore$/, (_q, r, p) => this.#restore(r, p)],
+      [/^GET \/v1\/tracks\/[^/]+\/duplicates$/, (_q, r) => json(r, 200, { duplicates: this.duplicates })],
+      [/^POST \/v1\/tracks\/[^/]+\/duplicates\//, (_q, r, p) => this.#dismiss(r, p)],
+      [/^GET \/v1\/uploads\/[^/]+$/, (_q, r, p) => this.#describe(r, p)],
+      [/^POST \/v1\/uploads\/[^/]+\/decision$/, (q, r, p) => this.#decide(q, r, p)],
       [/^(HEAD|PATCH|DELETE) \/v1\/uploads\//, (q, r, p) => this.#upload(q, r, p)],
       [/^POST \/v1\/tracks\/[^/]+\/playback$/, (_q, r, p) => this.#playback(r, p)],
       [/^(GET|PATCH|DELETE) \/v1\/tracks\/[^/]+$/, (q, r, p) => this.#track(q, r, p)],
@@ -161,7 +182,7 @@ class FakeServer implements Fake {
     const name = Buffer.from(/filename ([^,]+)/.exec(meta)?.[1] ?? "", "base64").toString();
     const n = ++this.#ids;
     const track = `trk_up${n}`;
-    this.uploads.set(`/v1/uploads/upl_${n}`, { track, name, length: Number(req.headers["upload-length"]), parts: [], got: 0, gone: false });
+    this.uploads.set(`/v1/uploads/upl_${n}`, { track, name, length: Number(req.headers["upload-length"]), parts: [], got: 0, gone: false, metadata: meta });
     tus(res, 201, { Location: `/v1/uploads/upl_${n}`, "Melodyud-Track": track });
   }
 
@@ -178,7 +199,43 @@ class FakeServer implements Fake {
     if (Number(req.headers["upload-offset"]) !== u.got) return problem(res, 409, "upload.offset", "The upload goes on elsewhere.");
     await this.#take(req, u);
     tus(res, 204, { "Upload-Offset": String(u.got), "Melodyud-Track": u.track });
-    if (u.got === u.length) this.#receive(u);
+    if (u.got === u.length && !this.faults.twin) this.#receive(u);
+  }
+
+  #view(path: string, u: Upload): UploadView {
+    const waits = this.faults.twin && !u.decided && u.got === u.length;
+    const id = path.split("/")[3] ?? "";
+    return waits ? { id, state: "duplicate", track: u.track, duplicate_of: this.faults.twin ?? "" } : { id, state: u.got === u.length ? "received" : "open", track: u.track };
+  }
+
+  #describe(res: ServerResponse, path: string): void {
+    const u = this.uploads.get(path);
+    if (!u || u.gone) return problem(res, 404, "upload.unknown", "This upload has expired.");
+    json(res, 200, this.#view(path, u));
+  }
+
+  async #decide(req: IncomingMessage, res: ServerResponse, path: string): Promise<void> {
+    const own = path.replace(/\/decision$/, "");
+    const u = this.uploads.get(own);
+    if (!u) return problem(res, 404, "upload.unknown", "This upload has expired.");
+    u.decided = (JSON.parse((await read(req)).toString()) as { keep: "both" | "discard" }).keep;
+    if (u.decided === "both") this.#receive(u);
+    json(res, 200, this.#view(own, u));
+  }
+
+  #restore(res: ServerResponse, path: string): void {
+    const [, , , id = "", , release = ""] = path.split("/");
+    const found = this.releases.find((r) => r.id === release);
+    if (!found) return problem(res, 404, "release.not-found", "No such release.");
+    this.releases = this.releases.map((r) => ({ ...r, current: r.id === release }));
+    this.change(id, { release: { id: found.id, number: found.number, duration_seconds: found.duration_seconds, published: found.published } });
+    json(res, 200, this.tracks.find((t) => t.id === id));
+  }
+
+  #dismiss(res: ServerResponse, path: string): void {
+    const other = path.split("/")[5] ?? "";
+    this.duplicates = this.duplicates.map((d) => (d.track?.id === other ? { ...d, state: "dismissed" } : d));
+    res.writeHead(204).end();
   }
 
   /** take keeps every byte that arrives, even when the connection is cut. */

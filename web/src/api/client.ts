@@ -1,4 +1,6 @@
-import type { AlbumPage, ListPlayback, Me, Playback, Problem, Track, TrackPage } from "./types";
+import type {
+  AlbumPage, Duplicate, Features, ListPlayback, Me, Names, Playback, Problem, Quota, ReleaseOf, Track, TrackPage, UploadView,
+} from "./types";
 
 /** ApiError is an answer other than success, told as a sentence for people. */
 export class ApiError extends Error {
@@ -94,12 +96,19 @@ export const api = {
   ownTracks: (cursor?: string) => page("/v1/tracks", cursor),
   catalog: (cursor?: string) => page("/v1/catalog", cursor),
   track: (id: string) => json<Track>("GET", track(id)),
-  rename: (id: string, change: Partial<Pick<Track, "title" | "artist" | "album">>) =>
-    json<Track>("PATCH", track(id), change),
+  change: (id: string, to: Names) => json<Track>("PATCH", track(id), to),
   remove: (id: string) => call("DELETE", track(id)),
   playback: (id: string) => json<Playback>("POST", `${track(id)}/playback`),
   albums: () => json<AlbumPage>("GET", "/v1/albums?limit=50"),
   albumPlayback: (id: string) => json<ListPlayback>("POST", `/v1/albums/${encodeURIComponent(id)}/playback`),
+  features: (id: string) => json<Features>("GET", `${track(id)}/features`),
+  releases: async (id: string) => (await json<{ releases: ReleaseOf[] | null }>("GET", `${track(id)}/releases`)).releases ?? [],
+  restore: (id: string, release: string) => json<Track>("POST", `${track(id)}/releases/${encodeURIComponent(release)}/restore`),
+  duplicates: async (id: string) => (await json<{ duplicates: Duplicate[] | null }>("GET", `${track(id)}/duplicates`)).duplicates ?? [],
+  dismiss: (id: string, other: string) => call("POST", `${track(id)}/duplicates/${encodeURIComponent(other)}`),
+  quota: () => json<Quota>("GET", "/v1/quota"),
+  upload: (url: string) => json<UploadView>("GET", new URL(url, location.href).pathname),
+  decide: (url: string, keep: "both" | "discard") => json<UploadView>("POST", `${new URL(url, location.href).pathname}/decision`, { keep }),
   waveform: async (id: string) => (await call("GET", `${track(id)}/waveform`)).arrayBuffer(),
 };
 

@@ -34,6 +34,10 @@ export interface Track {
   updated: string;
   master?: { sha256: string; size: number };
   progress?: Progress;
+  /** Other audio is being prepared; until then listeners hear the release. */
+  replacing?: boolean;
+  /** Where the owner chose the preview to begin. */
+  preview_start_seconds?: number;
   refusal?: { code: string; text: string } | null;
   release?: Release | null;
   cover: boolean;
@@ -91,6 +95,81 @@ export interface ListPlayback {
   session?: string;
   tracks: { start_seconds: number; track: Track }[];
 }
+
+/** What the Studio shows of features.v1; null with a reason where nothing can be said. */
+export interface Features {
+  duration_s: number;
+  sample_rate: number;
+  channels: number;
+  bit_depth: number;
+  loudness: { integrated_lufs: number | null; range_lu: number | null; true_peak_dbtp: number | null };
+  quality: { remarks: Remark[] | null; bandwidth_hz: number | null; reason?: string };
+  rhythm: {
+    tempo_bpm: number | null;
+    tempo_confidence: number | null;
+    tempo_alt_bpm: number | null;
+    time_signature: number | null;
+    beats_s: number[] | null;
+    downbeat_index: number[] | null;
+    reason?: string;
+  };
+  tonal: { key: number | null; mode: number | null; key_confidence: number | null; camelot?: string; tuning_cents: number | null; reason?: string };
+  perceptual: Partial<Record<ScoreName, { value: number | null; calibrated: boolean }>>;
+  structure: { sections: Section[] | null };
+}
+
+export type ScoreName = "energy" | "danceability" | "acousticness" | "instrumentalness" | "valence" | "speechiness" | "liveness";
+
+export interface Section {
+  start: number;
+  duration: number;
+}
+
+/** A finding about a file: never a refusal. */
+export interface Remark {
+  code: string;
+  text: string;
+  at?: { start: number; end: number }[];
+}
+
+export interface ReleaseOf {
+  id: string;
+  number: number;
+  duration_seconds: number;
+  published: string;
+  current: boolean;
+  file_name: string;
+  master: { sha256: string; size: number };
+}
+
+export interface Duplicate {
+  kind: "recording" | "review" | "speed";
+  offset_seconds: number;
+  score: number;
+  speed: number;
+  state: "open" | "dismissed";
+  /** Absent when it is somebody else's. */
+  track?: { id: string; title: string };
+}
+
+export interface Quota {
+  bytes: { used: number; reserved: number; limit?: number };
+  hours: { used: number; reserved: number; limit?: number };
+  uploads_today: { used: number; limit?: number; resets: string };
+}
+
+/** An upload once its bytes have arrived. */
+export interface UploadView {
+  id: string;
+  state: "open" | "complete" | "stored" | "received" | "refused" | "duplicate";
+  track: string;
+  /** The track that has the same bytes. */
+  duplicate_of?: string;
+  refusal?: { code: string; text: string };
+}
+
+/** What a creator may change of a track. */
+export type Names = Partial<Pick<Track, "title" | "artist" | "album" | "disc" | "number" | "preview_start_seconds">>;
 
 /** RFC 9457. */
 export interface Problem {

@@ -1,9 +1,11 @@
 import { Drawn } from "../ui/cover";
-import { bytes, remaining } from "../ui/format";
+import { follow } from "../route";
+import { bytes, nameOf, remaining } from "../ui/format";
 import { Again, Cross, Pause, Play } from "../ui/icons";
 import { Rail } from "./rail";
 import { wayOfJob } from "./stages";
-import { cancel, pause, resume, type Job } from "./uploads";
+import { tracks } from "./tracks";
+import { cancel, decide, pause, resume, type Job } from "./uploads";
 
 /** JobRow shows a file on its way to the server. */
 export function JobRow({ job, onChoose }: { job: Job; onChoose: () => void }) {
@@ -16,20 +18,36 @@ export function JobRow({ job, onChoose }: { job: Job; onChoose: () => void }) {
         <span class="soft numbers">{amount(job)}</span>
       </div>
       <div class="row-state">
+        {job.state === "duplicate" && <Twin job={job} />}
         {job.state === "interrupted"
           ? <p class="soft">Not finished in your last visit. Choose the same file to go on where it stopped.</p>
-          : <Rail way={way} label={`Progress of ${job.name}`} />}
+          : job.state !== "duplicate" && <Rail way={way} label={`Progress of ${job.name}`} />}
         {job.wrong
           ? <p class="wrong" role="alert">{job.wrong.text} <code>{job.wrong.code}</code></p>
-          : job.state !== "interrupted" && <p class="row-words numbers">{way.words}{pace(job)}</p>}
+          : job.state !== "interrupted" && job.state !== "duplicate" && <p class="row-words numbers">{way.words}{pace(job)}</p>}
       </div>
       <div class="row-actions">
         <Steer job={job} onChoose={onChoose} />
-        {job.state !== "done" && (
+        {job.state !== "done" && job.state !== "duplicate" && (
           <button type="button" class="icon-button" onClick={() => void cancel(job.key)} aria-label={`Cancel ${job.name}`} title="Cancel"><Cross /></button>
         )}
       </div>
     </li>
+  );
+}
+
+/** Twin asks what to do with a file whose bytes are published already. */
+function Twin({ job }: { job: Job }) {
+  const twin = tracks.value.find((t) => t.id === job.twin);
+  return (
+    <div class="twin" role="group" aria-label={`${job.name} is there already`}>
+      <p>
+        You have published this very file{twin ? " as " : ""}
+        {twin && <a href={`/studio/${twin.id}`} onClick={follow}>{nameOf(twin)}</a>}.
+      </p>
+      <button type="button" class="button quiet" onClick={() => void decide(job.key, "discard")}>Discard</button>
+      <button type="button" class="button quiet" onClick={() => void decide(job.key, "both")}>Keep both</button>
+    </div>
   );
 }
 

@@ -26,7 +26,7 @@ const wordsOf: Record<Stage, string> = {
 };
 
 export function wayOfTrack(t: Track): Way {
-  if (t.state === "published") return { step: 5, fraction: 1, words: wordsOf.done };
+  if (t.state === "published" && !t.replacing) return { step: 5, fraction: 1, words: wordsOf.done };
   const { stage, percent, attempt } = t.progress ?? { stage: "queued" as Stage, percent: 0, attempt: 1 };
   const waiting = stage === "queued" || stage === "held";
   const again = attempt > 1 && stage !== "held" ? `, attempt ${attempt}` : "";
@@ -49,6 +49,8 @@ export function wayOfJob(j: Job): Way {
       return { step: 0, fraction, words: `Paused at ${Math.floor(fraction * 100)} %` };
     case "failed":
       return { step: 0, fraction, words: "Stopped" };
+    case "duplicate":
+      return { step: 1, fraction: undefined, words: "You have this file already" };
     case "interrupted":
       return { step: 0, fraction, words: "Not finished in your last visit" };
   }

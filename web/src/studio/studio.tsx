@@ -2,13 +2,15 @@ import { useEffect, useRef } from "preact/hooks";
 import { announce, say } from "../ui/say";
 import { count } from "../ui/format";
 import { DropZone } from "./dropzone";
+import { TrackPage } from "./detail";
 import { JobRow } from "./jobrow";
+import { QuotaLine } from "./quota";
 import { TrackRow } from "./trackrow";
 import * as own from "./tracks";
 import { add, forget, jobs, recall, whenUploaded } from "./uploads";
 
-/** Studio is the creator's room. */
-export function Studio({ canListen }: { canListen: boolean }) {
+/** Studio is the creator's room: all tracks, or the page of one. */
+export function Studio({ canListen, detail }: { canListen: boolean; detail: string }) {
   const room = useRef<HTMLDivElement>(null);
   useEffect(() => {
     whenUploaded((id) => void own.fetchOne(id));
@@ -18,14 +20,16 @@ export function Studio({ canListen }: { canListen: boolean }) {
   useEffect(dropArrived);
 
   const sending = jobs.value.filter((j) => !(j.track && j.state === "done" && own.known(j.track)));
-  const tracks = own.tracks.value.filter((t) => !sending.some((j) => j.track === t.id));
+  const tracks = own.tracks.value.filter((t) => !sending.some((j) => j.track === t.id && !j.replaces));
   const empty = !own.loading.value && tracks.length === 0 && sending.length === 0;
   const choose = () => room.current?.querySelector<HTMLInputElement>("input[type=file]")?.click();
 
+  if (detail) return <TrackPage key={detail} id={detail} canListen={canListen} />;
   return (
     <div class="studio" ref={room}>
       <div class="room-head">
         <h1>Studio</h1>
+        <QuotaLine />
         {own.link.value === "lost" && <p class="chip chip-warn" role="status">Reconnecting. Progress shown here may be late.</p>}
       </div>
       <DropZone big={empty && !own.wrong.value} onFiles={take} />

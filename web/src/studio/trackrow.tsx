@@ -1,36 +1,30 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api, sentence } from "../api/client";
 import type { Track } from "../api/types";
-import { go } from "../route";
+import { follow, go } from "../route";
 import { Cover } from "../ui/cover";
 import { bytes, day, lengthOf, nameOf, timeOfDay } from "../ui/format";
 import { Alert, Bin, Link, Pencil, Play } from "../ui/icons";
 import { say } from "../ui/say";
 import { Rail } from "./rail";
 import { wayOfTrack } from "./stages";
-import { remove, rename } from "./tracks";
+import { remove } from "./tracks";
 
 /** TrackRow shows one of the creator's tracks, from received to published or refused. */
 export function TrackRow({ track, canListen }: { track: Track; canListen: boolean }) {
-  const [mode, setMode] = useState<"show" | "rename" | "delete">("show");
+  const [mode, setMode] = useState<"show" | "delete">("show");
   const name = nameOf(track);
   return (
     <li class="row" data-track={track.id} data-state={track.state}>
       <Cover track={track} size="medium" />
-      {mode === "rename"
-        ? <Rename track={track} onClose={() => setMode("show")} />
-        : (
-          <>
-            <div class="row-names">
-              <span class="row-title">{name}</span>
-              <span class="soft">{track.artist || track.file_name}</span>
-            </div>
-            <div class="row-state"><State track={track} /></div>
-            {mode === "delete"
-              ? <Confirm track={track} onClose={() => setMode("show")} />
-              : <Actions track={track} canListen={canListen} onMode={setMode} />}
-          </>
-        )}
+      <a class="row-names row-link" href={`/studio/${track.id}`} onClick={follow}>
+        <span class="row-title">{name}</span>
+        <span class="soft">{track.artist || track.file_name}</span>
+      </a>
+      <div class="row-state"><State track={track} /></div>
+      {mode === "delete"
+        ? <Confirm track={track} onClose={() => setMode("show")} />
+        : <Actions track={track} canListen={canListen} onDelete={() => setMode("delete")} />}
     </li>
   );
 }
@@ -44,13 +38,14 @@ function State({ track }: { track: Track }) {
       </p>
     );
   }
-  if (track.state === "published") {
+  if (track.state === "published" && !track.replacing) {
     return (
       <p class="row-facts numbers">
         <span class="dot" aria-hidden="true" />
         <span>Published {track.release ? day(track.release.published) : ""}</span>
         <span class="soft">{lengthOf(track)}</span>
         {track.master && <span class="soft wide-only">{bytes(track.master.size)}</span>}
+        {track.refusal && <a class="chip chip-warn" href={`/studio/${track.id}`} onClick={follow}>Replacement refused</a>}
       </p>
     );
   }
@@ -63,7 +58,7 @@ function State({ track }: { track: Track }) {
   );
 }
 
-function Actions({ track, canListen, onMode }: { track: Track; canListen: boolean; onMode: (m: "rename" | "delete") => void }) {
+function Actions({ track, canListen, onDelete }: { track: Track; canListen: boolean; onDelete: () => void }) {
   const name = nameOf(track);
   const live = track.state === "published";
   return (
@@ -75,9 +70,9 @@ function Actions({ track, canListen, onMode }: { track: Track; canListen: boolea
         <button type="button" class="icon-button" onClick={() => void copyLink(track)} aria-label={`Copy playback link of ${name}`} title="Copy playback link"><Link /></button>
       )}
       {track.state !== "refused" && (
-        <button type="button" class="icon-button" onClick={() => onMode("rename")} aria-label={`Rename ${name}`} title="Rename"><Pencil /></button>
+        <a class="icon-button" href={`/studio/${track.id}`} onClick={follow} aria-label={`Edit ${name}`} title="Edit"><Pencil /></a>
       )}
-      <button type="button" class="icon-button" onClick={() => onMode("delete")} aria-label={`Delete ${name}`} title="Delete"><Bin /></button>
+      <button type="button" class="icon-button" onClick={onDelete} aria-label={`Delete ${name}`} title="Delete"><Bin /></button>
     </div>
   );
 }
@@ -103,33 +98,5 @@ function Confirm({ track, onClose }: { track: Track; onClose: () => void }) {
       <button type="button" class="button danger" onClick={() => remove(track)}>Delete</button>
       <button type="button" class="button quiet" ref={keep} onClick={onClose}>Keep</button>
     </div>
-  );
-}
-
-function Rename({ track, onClose }: { track: Track; onClose: () => void }) {
-  const [title, setTitle] = useState(nameOf(track));
-  const [artist, setArtist] = useState(track.artist);
-  const [album, setAlbum] = useState(track.album);
-  const [busy, setBusy] = useState(false);
-  const first = useRef<HTMLInputElement>(null);
-  useEffect(() => first.current?.select(), []);
-
-  const submit = async (e: Event) => {
-    e.preventDefault();
-    setBusy(true);
-    const done = await rename(track, { title: title.trim(), artist: artist.trim(), album: album.trim() });
-    setBusy(false);
-    if (done) onClose();
-  };
-  return (
-    <form class="rename" onSubmit={submit} onKeyDown={(e) => e.key === "Escape" && onClose()} aria-label={`Rename ${nameOf(track)}`}>
-      <label class="field"><span>Title</span><input ref={first} required maxLength={200} value={title} onInput={(e) => setTitle(e.currentTarget.value)} /></label>
-      <label class="field"><span>Artist</span><input maxLength={200} value={artist} onInput={(e) => setArtist(e.currentTarget.value)} /></label>
-      <label class="field"><span>Album</span><input maxLength={200} value={album} onInput={(e) => setAlbum(e.currentTarget.value)} /></label>
-      <div class="rename-actions">
-        <button type="submit" class="button primary" disabled={busy}>{busy ? "Saving…" : "Save"}</button>
-        <button type="button" class="button quiet" onClick={onClose}>Cancel</button>
-      </div>
-    </form>
   );
 }

@@ -1,7 +1,7 @@
 import { computed, signal } from "@preact/signals";
 import { api, sentence } from "../api/client";
 import { watchTracks, type Link } from "../api/events";
-import type { Track } from "../api/types";
+import type { Names, Track } from "../api/types";
 import { announce, say } from "../ui/say";
 import { nameOf } from "../ui/format";
 
@@ -31,6 +31,11 @@ export function merge(known: ReadonlyMap<string, Track>, news: readonly Track[])
     if (!old || !(Date.parse(t.updated) < Date.parse(old.updated))) merged.set(t.id, t);
   }
   return merged;
+}
+
+/** learn makes a track that an answer brought known. */
+export function learn(t: Track): void {
+  byID.value = merge(byID.value, [t]);
 }
 
 export const known = (id: string) => byID.value.has(id);
@@ -82,9 +87,10 @@ export async function fetchOne(id: string): Promise<void> {
   }
 }
 
-export async function rename(t: Track, to: Pick<Track, "title" | "artist" | "album">): Promise<boolean> {
+/** change stores what a creator types of a track; false when the server said no. */
+export async function change(t: Track, to: Names): Promise<boolean> {
   try {
-    byID.value = merge(byID.value, [await api.rename(t.id, to)]);
+    byID.value = merge(byID.value, [await api.change(t.id, to)]);
     return true;
   } catch (err) {
     say(sentence(err), { tone: "bad" });

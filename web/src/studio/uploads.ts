@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals";
 import type { DetailedError, PreviousUpload, Upload } from "tus-js-client";
 import { ApiError, api, problemToError, sentence } from "../api/client";
+import { say } from "../ui/say";
 import { Rate } from "./rate";
 
 // Files on their way to the server. At most `lanes` travel at once; the rest wait.
@@ -11,6 +12,7 @@ export type JobState =
   | "finishing" // all bytes sent; the server is storing the last of them
   | "paused"
   | "failed"
+  | "duplicate" // the creator has published these very bytes; it waits for a decision
   | "interrupted" // begun in an earlier visit; the file must be chosen again
   | "done";
 
@@ -24,6 +26,10 @@ export interface Job {
   state: JobState;
   /** The track this becomes, as soon as the server has named it. */
   track: string;
+  /** The track whose audio it replaces. */
+  replaces?: string;
+  /** The track that has the same bytes, in state duplicate. */
+  twin?: string;
   wrong?: { text: string; code: string };
 }
 
@@ -58,10 +64,13 @@ function change(key: string, to: Partial<Job>): void {
 
 const jobOf = (key: string) => jobs.value.find((j) => j.key === key);
 
-/** add queues files; one that an earlier visit began goes on where that stopped. */
-export function add(files: Iterable<File>): void {
+/**
+ * add queues files; one that an earlier visit began goes on where that stopped. With
+ * `replaces`, a file becomes the audio of that track.
+ */
+export function add(files: Iterable<File>, replaces?: string): void {
   for (const file of files) {
-    const begun = jobs.value.find((j) => j.state === "interrupted" && j.name === file.name && j.size === file.size);
+    const begun = replaces ? undefined : jobs.value.find((j) => j.state === "interrupted" && j.name === file.name && j.size === file.size);
     if (begun) {
       const work = works.get(begun.key);
       if (work) work.file = file;
@@ -70,7 +79,7 @@ export function add(files: Iterable<File>): void {
     }
     const key = `job-${++lastKey}`;
     works.set(key, { file, rate: new Rate() });
-    jobs.value = [...jobs.value, { key, name: file.name, size: file.size, sent: 0, rate: 0, state: "waiting", track: "" }];
+    jobs.value = [...jobs.value, { key, name: file.name, size: file.size, sent: 0, rate: 0, state: "waiting", track: "", ...replacing(replaces) }];
   }
   pump();
 }
@@ -85,7 +94,7 @@ export async function recall(): Promise<void> {
     const key = `job-${++lastKey}`;
     works.set(key, { previous, rate: new Rate() });
     const name = previous.metadata.filename ?? "A file";
-    jobs.value = [...jobs.value, { key, name, size: previous.size ?? 0, sent: 0, rate: 0, state: "interrupted", track: "" }];
+    jobs.value = [...jobs.value, { key, name, size: previous.size ?? 0, sent: 0, rate: 0, state: "interrupted", track: "", ...replacing(previous.metadata.replaces) }];
   }
 }
 
@@ -120,7 +129,7 @@ async function prepare(key: string, file: File, work: Work): Promise<Upload> {
     endpoint,
     chunkSize: chunk,
     retryDelays,
-    metadata: { filename: file.name, filetype: file.type },
+    metadata: metadataOf(file, jobOf(key)?.replaces),
     removeFingerprintOnSuccess: true,
     onShouldRetry: (err) => worthRetrying(err),
     onAfterResponse: (_req, res) => {
@@ -133,9 +142,9 @@ async function prepare(key: string, file: File, work: Work): Promise<Upload> {
       change(key, { sent, rate: work.rate.note(sent, performance.now()), state: sent >= total ? "finishing" : "sending" });
     },
     onError: (err) => fail(key, err),
-    onSuccess: () => succeed(key),
+    onSuccess: () => void arrive(key, upload.url ?? ""),
   });
-  const previous = work.previous ?? (await upload.findPreviousUploads())[0];
+  const previous = work.previous ?? (await upload.findPreviousUploads()).find((p) => p.metadata.replaces === jobOf(key)?.replaces);
   if (previous) upload.resumeFromPreviousUpload(previous);
   return upload;
 }
@@ -144,6 +153,46 @@ async function prepare(key: string, file: File, work: Work): Promise<Upload> {
 function worthRetrying(err: Error | DetailedError): boolean {
   const status = "originalResponse" in err ? err.originalResponse?.getStatus() ?? 0 : 0;
   return status === 0 || status === 409 || status === 423 || status === 429 || status >= 500;
+}
+
+const replacing = (track: string | undefined) => (track ? { replaces: track } : {});
+
+function metadataOf(file: File, replaces?: string): Record<string, string> {
+  return { filename: file.name, filetype: file.type, ...replacing(replaces) };
+}
+
+/** Seconds between looks at an upload that the server is still taking in. */
+const looks = [0, 0.5, 1, 2, 4, 8, 15, 30];
+
+/** arrive asks what became of an upload whose bytes are all there. */
+async function arrive(key: string, url: string): Promise<void> {
+  for (const pause of looks) {
+    if (pause > 0) await new Promise((done) => setTimeout(done, pause * 1000));
+    const view = url ? await api.upload(url).catch(() => undefined) : undefined;
+    if (!view || view.state === "received") break;
+    if (view.state === "refused") {
+      change(key, { state: "failed", rate: 0, wrong: { text: view.refusal?.text ?? "", code: view.refusal?.code ?? "" } });
+      return pump();
+    }
+    if (view.state === "duplicate") {
+      change(key, { state: "duplicate", rate: 0, twin: view.duplicate_of ?? "" });
+      return pump();
+    }
+  }
+  succeed(key);
+}
+
+/** decide settles a duplicate. */
+export async function decide(key: string, keep: "both" | "discard"): Promise<void> {
+  const url = works.get(key)?.upload?.url ?? "";
+  try {
+    await api.decide(url, keep);
+  } catch (err) {
+    say(sentence(err), { tone: "bad" });
+    return;
+  }
+  if (keep === "discard") forget(key);
+  else await arrive(key, url);
 }
 
 function succeed(key: string): void {

@@ -53,3 +53,5 @@ export const Bars = ({ moving }: { moving: boolean }) => (
     <rect x="16" y="5" width="4" height="14" rx="1.5" />
   </svg>
 );
+export const Back = () => <Line><path d="M19 12H5.5M11 6l-6 6 6 6" /></Line>;
+export const Good = () => <Line><path d="m5 12.5 4.5 4.5L19 7.5" /></Line>;

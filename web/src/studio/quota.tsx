@@ -1,0 +1,56 @@
+import { useEffect, useState } from "preact/hooks";
+import { api } from "../api/client";
+import type { Quota } from "../api/types";
+import { bytes } from "../ui/format";
+import { jobs } from "./uploads";
+
+/** QuotaLine says what the account uses, and of how much, where there is a limit. */
+export function QuotaLine() {
+  const [quota, setQuota] = useState<Quota>();
+  const settled = jobs.value.filter((j) => j.state !== "sending" && j.state !== "finishing").length;
+  useEffect(() => {
+    let wanted = true;
+    api.quota().then((q) => wanted && setQuota(q), () => undefined);
+    return () => {
+      wanted = false;
+    };
+  }, [settled, jobs.value.length]);
+  if (!quota) return null;
+  const shares = sharesOf(quota);
+  if (shares.length === 0) return null;
+  return (
+    <ul class="quota" aria-label="Your quota">
+      {shares.map((s) => (
+        <li key={s.name} class={s.share > 0.9 ? "nearly" : ""} title={s.title}>
+          <span class="quota-words numbers">{s.words}</span>
+          <span class="quota-bar" aria-hidden="true"><span style={{ transform: `scaleX(${Math.min(1, s.share)})` }} /></span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+interface Share {
+  name: string;
+  words: string;
+  title: string;
+  share: number;
+}
+
+/** sharesOf lists what is limited. */
+export function sharesOf(q: Quota): Share[] {
+  const all: Share[] = [];
+  const b = q.bytes;
+  if (b.limit) {
+    const used = b.used + b.reserved;
+    all.push({ name: "bytes", words: `${bytes(used)} of ${bytes(b.limit)}`, title: "Space your files take", share: used / b.limit });
+  }
+  const h = q.hours;
+  if (h.limit) {
+    const used = h.used + h.reserved;
+    all.push({ name: "hours", words: `${used.toFixed(1)} of ${h.limit} h`, title: "Hours of sound", share: used / h.limit });
+  }
+  const u = q.uploads_today;
+  if (u.limit) all.push({ name: "uploads", words: `${u.used} of ${u.limit} uploads today`, title: "Uploads started today", share: u.used / u.limit });
+  return all;
+}
