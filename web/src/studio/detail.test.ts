@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Features, Track } from "../api/types";
 import { changesOf, secondsOf } from "./edit";
 import { keyOf, tempoOf } from "./heard";
-import { sharesOf } from "./quota";
+import { sharesOf } from "./quotas";
 import { factsOf } from "./report";
 
 const track: Track = { id: "trk_1", state: "published", title: "Night Train", artist: "Ada", album: "", created: "", updated: "", cover: false, number: 3, preview_start_seconds: 62.5 };
