@@ -3,6 +3,8 @@ package fingerprint
 import (
 	"math"
 
+	"github.com/tphakala/simd/f32"
+
 	"github.com/melodyud/melodyud/transcode/features/spectrum"
 )
 
@@ -47,9 +49,8 @@ func (f *framer) write(x []int16) {
 }
 
 func (f *framer) frame(x []int16) {
-	for i, w := range f.window {
-		f.x[i] = float32(x[i]) * w
-	}
+	f32.Int16ToFloat32Scale(f.x, x[:size], 1)
+	f32.Mul(f.x, f.x, f.window)
 	f.fft.Power(f.power, f.x)
 	f.next(f.power)
 }

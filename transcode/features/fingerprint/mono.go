@@ -50,9 +50,5 @@ func sixteen(v float32) int16 {
 	if v >= math.MaxInt16 {
 		return math.MaxInt16
 	}
-	i := int16(v)
-	if float32(i) > v {
-		i--
-	}
-	return i
+	return int16(int32(v+full) - full)
 }
