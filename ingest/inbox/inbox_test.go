@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -111,11 +112,11 @@ type fixture struct {
 	db      database.DB
 	store   objectstore.Store
 	box     objectstore.Inbox
-	uploads *ingest.Service
 	catalog *catalog
 	limits  quota.Limits
 	now     atomic.Int64
 	settle  time.Duration
+	scan    time.Duration
 }
 
 const ada = "usr_ada/"
@@ -139,7 +140,7 @@ func onDirectory(t *testing.T) (f *fixture, path string) {
 
 func newFixture(t *testing.T, store objectstore.Store, box objectstore.Inbox) *fixture {
 	t.Helper()
-	f := &fixture{t: t, db: databasetest.Open(t), store: store, box: box, catalog: &catalog{}, settle: time.Nanosecond}
+	f := &fixture{t: t, db: databasetest.Open(t), store: store, box: box, catalog: &catalog{}, settle: time.Nanosecond, scan: 5 * time.Millisecond}
 	f.now.Store(time.Now().UnixNano())
 	return f
 }
@@ -154,15 +155,15 @@ func (f *fixture) run() (stop func()) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.uploads, err = ingest.New(ingest.Config{
+	uploads, err := ingest.New(ingest.Config{
 		DB: f.db, Store: f.store, Tracks: f.catalog, Quotas: quotas, PartSize: 64 << 10, Sweep: 2 * time.Millisecond, Now: f.clock, Logger: logger,
 	})
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	s, err := inbox.New(inbox.Config{
-		DB: f.db, Box: f.box, Uploads: f.uploads, Creators: people{}, Tracks: f.catalog, Logger: logger,
-		Scan: 5 * time.Millisecond, Settle: f.settle, Now: f.clock,
+		DB: f.db, Box: f.box, Uploads: uploads, Creators: people{}, Tracks: f.catalog, Logger: logger,
+		Scan: f.scan, Settle: f.settle, Now: f.clock,
 	})
 	if err != nil {
 		f.t.Fatal(err)
@@ -170,7 +171,7 @@ func (f *fixture) run() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)
 	go func() { done <- s.Run(ctx) }()
-	go func() { done <- f.uploads.Run(ctx) }()
+	go func() { done <- uploads.Run(ctx) }()
 	return sync.OnceFunc(func() {
 		cancel()
 		if err := errors.Join(<-done, <-done); err != nil {
@@ -308,6 +309,27 @@ func TestADroppedFileBecomesATrackAndTheReportSaysSo(t *testing.T) {
 		if r := f.catalog.receipts()["01 – Słońce.wav"]; r.Owner != "usr_ada" || e.Track != r.Track || e.Upload != r.Upload {
 			t.Errorf("%+v %+v", e, r)
 		}
+	})
+}
+
+func TestMinIOWakesTheInbox(t *testing.T) {
+	t.Parallel()
+	store, err := s3.Open(t.Context(), realtest.MinIO(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	f := newFixture(t, store, store.Inbox("inbox/"))
+	f.scan = time.Hour
+	defer f.run()()
+	n := 0
+	f.eventually("a notification", func() bool { // the first ones may come before anybody listens
+		n++
+		if n < 50 {
+			f.drop(ada+strconv.Itoa(n)+".wav", strconv.Itoa(n))
+		}
+		time.Sleep(20 * time.Millisecond)
+		return f.catalog.count() > 0
 	})
 }
 
