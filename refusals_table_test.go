@@ -126,6 +126,10 @@ var whatToDo = map[string]string{
 	"track.title":             "Write a title.",
 	"track.withdrawn":         "Upload it anew: a withdrawn track stays withdrawn.",
 
+	"resumable.content-type": "Send `application/partial-upload`.",
+	"resumable.digest":       "Write the digest as RFC 9530 says, or leave it out.",
+	"resumable.headers":      "Send both headers with every PATCH.",
+
 	"tus.content-type": "Send the media type of the protocol.",
 	"tus.method":       "Override with one of the three methods.",
 	"tus.offset":       "Send the offset that HEAD has told.",
@@ -137,6 +141,7 @@ var whatToDo = map[string]string{
 	"upload.concat":            "Write `partial`, or `final;` and the partial uploads' addresses.",
 	"upload.concat-unfinished": "Finish the partial uploads first.",
 	"upload.damaged":           "Upload the file again.",
+	"upload.track-unknown":     "Upload the file as a new track, without the key `replaces`.",
 	"upload.duplicate":         "Keep the track you have; or send the key `duplicates` with `keep` in Upload-Metadata, or decide at `POST /v1/uploads/{id}/decision`.",
 	"upload.elsewhere":         "Ask for the addresses of its parts (`POST /v1/direct/{id}/parts`), or start another upload by tus.",
 	"upload.empty":             "Choose another file, or export it again.",
@@ -150,6 +155,7 @@ var whatToDo = map[string]string{
 	"upload.overflow":          "Start again with the file's real length.",
 	"upload.sha256":            "The file changed while it was sent, or another one was. Compare `sha256sum` with what was declared.",
 	"upload.sha256-form":       "Correct the SHA-256, or leave it out.",
+	"upload.storage-full":      "Go on once the operator has made room; what is stored stays.",
 	"upload.stopping":          "Go on in a moment; nothing was lost.",
 	"upload.taken-over":        "Let the newer request finish.",
 	"upload.too-large":         "Send FLAC instead of WAV, or split it. The operator sets the limit with `--max-upload`.",

@@ -9,6 +9,7 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/database"
+	"github.com/melodyud/melodyud/internal/plain"
 )
 
 // Arrival announces a file whose bytes come to us on another way than in requests:
@@ -30,7 +31,7 @@ func (s *Service) Expect(ctx context.Context, a Arrival) (View, error) {
 	}
 	c := creation{Owner: a.Owner, Length: a.Size, Via: a.Via, SHA256: a.SHA256}
 	c.Metadata.tags = melodyud.Tags{
-		Title: cleanText(a.Tags.Title), Artist: cleanText(a.Tags.Artist), Album: cleanText(a.Tags.Album),
+		Title: plain.Line(a.Tags.Title), Artist: plain.Line(a.Tags.Artist), Album: plain.Line(a.Tags.Album),
 		Disc: a.Tags.Disc, Number: a.Tags.Number,
 	}
 	c.Metadata.set("filename", a.FileName)

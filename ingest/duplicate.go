@@ -13,8 +13,10 @@ import (
 // already: they are kept until the owner decides, or the upload expires.
 const StateDuplicate State = "duplicate"
 
-// library finds what creators have published.
+// library knows what creators have published.
 type library interface {
+	// Replaceable says whether owner may give the track other audio.
+	Replaceable(ctx context.Context, owner melodyud.UserID, track melodyud.TrackID) error
 	Heard(ctx context.Context, which melodyud.Hearing, after melodyud.TrackID, limit int) ([]melodyud.Track, error)
 }
 
@@ -43,7 +45,7 @@ func (s *Service) declared(ctx context.Context, c *creation) error {
 		}
 		c.SHA256 = sum
 	}
-	if c.SHA256 == "" || c.Metadata.duplicates == keepBoth {
+	if c.SHA256 == "" || c.Metadata.duplicates == keepBoth || c.Metadata.replaces != "" {
 		return nil
 	}
 	twin, err := s.twin(ctx, upload{Owner: c.Owner, SHA256: c.SHA256})
@@ -72,7 +74,7 @@ func (s *Service) twin(ctx context.Context, u upload) (melodyud.TrackID, error) 
 // ask and is kept.
 func (s *Service) heldBack(ctx context.Context, u upload) (bool, error) {
 	said, err := parseMetadata(u.Metadata.raw)
-	if err != nil || u.Via != "" || u.Code == codeKeepBoth || said.duplicates == keepBoth {
+	if err != nil || u.Via != "" || u.Code == codeKeepBoth || said.replaces != "" || said.duplicates == keepBoth {
 		return false, nil
 	}
 	twin, err := s.twin(ctx, u)

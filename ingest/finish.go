@@ -82,7 +82,7 @@ func (s *Service) finish(ctx context.Context, u upload) {
 // final reports whether trying again could not change the catalog's mind.
 func final(r *melodyud.Refusal) bool {
 	switch r.Kind {
-	case melodyud.ErrInvalid, melodyud.ErrForbidden, melodyud.ErrTooLarge:
+	case melodyud.ErrInvalid, melodyud.ErrForbidden, melodyud.ErrTooLarge, melodyud.ErrConflict, melodyud.ErrNotFound:
 		return true
 	}
 	return false
@@ -106,7 +106,12 @@ func (s *Service) handOver(ctx context.Context, u upload) error {
 	if held, err := s.heldBack(ctx, u); held || err != nil {
 		return err
 	}
+	said, err := parseMetadata(u.Metadata.raw)
+	if err != nil {
+		return err
+	}
 	receipt := melodyud.Receipt{
+		Replaces: said.replaces != "",
 		Track: u.Track, Owner: u.Owner, Upload: u.ID, FileName: u.Metadata.fileName, Tags: u.Metadata.tags,
 		Master: melodyud.Master{SHA256: u.SHA256, Size: u.Length},
 	}

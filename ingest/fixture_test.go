@@ -47,7 +47,7 @@ func (c *catalog) Receive(_ context.Context, r melodyud.Receipt) (melodyud.Track
 			return melodyud.Track{}, err
 		}
 	}
-	if old, ok := c.got[r.Track]; ok && old != r {
+	if old, ok := c.got[r.Track]; ok && old != r && !r.Replaces {
 		return melodyud.Track{}, melodyud.ErrConflict
 	}
 	c.got[r.Track] = r

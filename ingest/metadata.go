@@ -3,16 +3,10 @@ package ingest
 import (
 	"encoding/base64"
 	"strings"
-	"unicode"
-	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 
 	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/plain"
 )
-
-// maxText is how many characters of a name or title are kept.
-const maxText = 300
 
 // metadata is what a creator's program says of a file. Nothing of it is trusted,
 // and none of it becomes a path (TUS-6).
@@ -21,8 +15,9 @@ type metadata struct {
 	fileName string
 	tags     melodyud.Tags
 
-	sha256     string // of the file, as its sender has it; or empty
-	duplicates string // keep, discard, or anything else: ask
+	sha256     string           // of the file, as its sender has it; or empty
+	duplicates string           // keep, discard, or anything else: ask
+	replaces   melodyud.TrackID // the track whose audio it is to be; empty: a new one
 }
 
 // parseMetadata reads the Upload-Metadata header: keys that are not empty and
@@ -56,34 +51,18 @@ func plainKey(key string) bool {
 func (m *metadata) set(key, value string) {
 	switch key {
 	case "filename":
-		m.fileName = cleanText(value[strings.LastIndexAny(value, `/\`)+1:])
+		m.fileName = plain.Line(value[strings.LastIndexAny(value, `/\`)+1:])
 	case "title":
-		m.tags.Title = cleanText(value)
+		m.tags.Title = plain.Line(value)
 	case "artist":
-		m.tags.Artist = cleanText(value)
+		m.tags.Artist = plain.Line(value)
 	case "album":
-		m.tags.Album = cleanText(value)
+		m.tags.Album = plain.Line(value)
 	case "sha256":
 		m.sha256 = strings.ToLower(value)
 	case "duplicates":
 		m.duplicates = value
+	case "replaces":
+		m.replaces = melodyud.TrackID(value)
 	}
-}
-
-// cleanText makes s fit to be shown: valid UTF-8 in NFC on one line, without
-// control characters and without marks that turn the direction of what follows.
-func cleanText(s string) string {
-	s = norm.NFC.String(strings.ToValidUTF8(s, "\uFFFD"))
-	s = strings.Join(strings.FieldsFunc(s, unicode.IsSpace), " ")
-	s = strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) || c == '\uFEFF' {
-			return -1
-		}
-		return c
-	}, s)
-	s = strings.TrimSpace(s)
-	if utf8.RuneCountInString(s) > maxText {
-		s = string([]rune(s)[:maxText])
-	}
-	return s
 }

@@ -6,6 +6,8 @@ import melodyud "github.com/melodyud/melodyud"
 var (
 	errUnknown = melodyud.Refuse(melodyud.ErrNotFound, "upload.unknown",
 		"There is no such upload. Start a new one.")
+	errUnknownTrack = melodyud.Refuse(melodyud.ErrNotFound, "upload.track-unknown",
+		"The track to be replaced is not known here. Upload the file as a new track.")
 	errGone = melodyud.Refuse(melodyud.ErrNotFound, "upload.gone",
 		"This upload has expired or was cancelled. Start a new one.")
 	errOffset = melodyud.Refuse(melodyud.ErrConflict, "upload.offset",

@@ -92,6 +92,9 @@ func (s *Service) create(ctx context.Context, c creation) (upload, error) {
 	if err := s.declared(ctx, &c); err != nil {
 		return upload{}, err
 	}
+	if err := s.replaceable(ctx, c); err != nil {
+		return upload{}, err
+	}
 	u := s.newUpload(c)
 	err := s.config.DB.InTx(ctx, func(tx database.Tx) error {
 		var open int
@@ -115,6 +118,17 @@ func (s *Service) create(ctx context.Context, c creation) (upload, error) {
 	return u, fault.Point("upload.created")
 }
 
+// replaceable refuses what could not replace the audio of the track it names.
+func (s *Service) replaceable(ctx context.Context, c creation) error {
+	if c.Metadata.replaces == "" || c.Partial {
+		return nil
+	}
+	if s.config.Library == nil {
+		return errUnknownTrack
+	}
+	return s.config.Library.Replaceable(ctx, c.Owner, c.Metadata.replaces)
+}
+
 func (s *Service) newUpload(c creation) upload {
 	now := s.config.Now()
 	u := upload{
@@ -123,6 +137,9 @@ func (s *Service) newUpload(c creation) upload {
 		Due: now.Add(s.config.TTL), Created: now, Updated: now,
 	}
 	u.Via, u.SHA256 = c.Via, c.SHA256
+	if c.Metadata.replaces != "" && !c.Partial {
+		u.Track = c.Metadata.replaces
+	}
 	if c.Partial {
 		u.Concat = partialUpload
 	}

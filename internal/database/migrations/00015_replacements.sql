@@ -28,10 +28,7 @@ CREATE TABLE orphans (
     PRIMARY KEY (track, kind, name)
 );
 
-ALTER TABLE uploads ADD COLUMN replaces BIGINT NOT NULL DEFAULT 0; -- 1: track is one that exists
-
 -- +goose Down
-ALTER TABLE uploads DROP COLUMN replaces;
 DROP TABLE orphans;
 DROP TABLE track_uploads;
 DROP INDEX releases_by_master;
