@@ -127,8 +127,12 @@ func pairs(x []float32) {
 }
 
 func (s *stage) apply(xr, xi, yr, yi []float32) {
-	if s.neighbours == 1 {
+	switch s.neighbours {
+	case 1:
 		s.first(xr, xi, yr, yi)
+		return
+	case 4:
+		s.second(xr, xi, yr, yi)
 		return
 	}
 	n, step := s.neighbours, s.neighbours*s.m
@@ -173,6 +177,26 @@ func (s *stage) first(xr, xi, yr, yi []float32) {
 		or[2], oi[2] = times(sr-ur, si-ui, w.r2, w.i2)
 		or[3], oi[3] = times(tr-vi, ti+vr, w.r3, w.i3)
 		yr, yi = yr[4:], yi[4:]
+	}
+}
+
+// second is the stage whose butterflies have four neighbours: few enough for arrays.
+func (s *stage) second(xr, xi, yr, yi []float32) {
+	const n = 4
+	step := n * s.m
+	for p := range s.w {
+		w := &s.w[p]
+		ar, br, cr, dr := (*[n]float32)(xr[n*p:]), (*[n]float32)(xr[n*p+step:]), (*[n]float32)(xr[n*p+2*step:]), (*[n]float32)(xr[n*p+3*step:])
+		ai, bi, ci, di := (*[n]float32)(xi[n*p:]), (*[n]float32)(xi[n*p+step:]), (*[n]float32)(xi[n*p+2*step:]), (*[n]float32)(xi[n*p+3*step:])
+		or, oi := (*[4 * n]float32)(yr[4*n*p:]), (*[4 * n]float32)(yi[4*n*p:])
+		for q := range n {
+			sr, si, tr, ti := ar[q]+cr[q], ai[q]+ci[q], ar[q]-cr[q], ai[q]-ci[q]
+			ur, ui, vr, vi := br[q]+dr[q], bi[q]+di[q], br[q]-dr[q], bi[q]-di[q]
+			or[q], oi[q] = sr+ur, si+ui
+			or[n+q], oi[n+q] = times(tr+vi, ti-vr, w.r1, w.i1)
+			or[2*n+q], oi[2*n+q] = times(sr-ur, si-ui, w.r2, w.i2)
+			or[3*n+q], oi[3*n+q] = times(tr-vi, ti+vr, w.r3, w.i3)
+		}
 	}
 }
 
