@@ -81,7 +81,8 @@ var arrows = map[string][]string{
 	"packager/dash":                  {},
 
 	// Services: never each other, but for the engines they run.
-	"ingest":              shared,
+	"ingest":              append([]string{"ingest/buffer"}, shared...),
+	"ingest/buffer":       {},
 	"ingest/decision":     append([]string{"ingest"}, shared...),
 	"ingest/resumable":    append([]string{"ingest"}, shared...),
 	"ingest/quota":        shared,

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/melodyud/melodyud/ingest/buffer"
 	"github.com/melodyud/melodyud/internal/fault"
 	"github.com/melodyud/melodyud/internal/objectstore"
 )
@@ -113,8 +114,8 @@ func (s *Service) stream(ctx context.Context, u upload, length int64, c chunk, w
 	}
 	defer d.discard(ctx)
 	body := &source{chunk: c, writer: w, timeout: s.config.ReadTimeout}
-	buf := s.buffers.lend(c.Size)
-	defer buf.release()
+	buf := s.buffers.Lend(c.Size)
+	defer buf.Release()
 	for {
 		ended, err := d.store(ctx, buf, body)
 		if err == nil && (c.Sum == nil || ended != nil) {
@@ -137,7 +138,7 @@ func (s *Service) stream(ctx context.Context, u upload, length int64, c chunk, w
 
 // store makes the next bytes of the body durable: in an object that grows, where
 // the store knows such, or as a part of its own.
-func (d *draft) store(ctx context.Context, buf *buffer, body *source) (ended, err error) {
+func (d *draft) store(ctx context.Context, buf *buffer.Buffer, body *source) (ended, err error) {
 	if d.s.grower != nil {
 		ended, err = d.grow(ctx, body)
 		return ended, cmp.Or(err, body.Sum.verdict(ended))

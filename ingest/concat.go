@@ -94,8 +94,8 @@ func (s *Service) join(ctx context.Context, c creation, concat string) (upload, 
 // lost the answer; a second one would be the same track twice. None is empty.
 func (s *Service) joinedBefore(ctx context.Context, tx database.Tx, u upload) (melodyud.UploadID, error) {
 	var id melodyud.UploadID
-	err := tx.QueryRow(ctx, `SELECT id FROM uploads WHERE owner = ? AND state IN (?, ?) AND concat = ? AND metadata = ? AND created > ?
-		ORDER BY created LIMIT 1`, []any{string(u.Owner), string(StateComplete), string(StateReceived), u.Concat, u.Metadata.raw,
+	err := tx.QueryRow(ctx, `SELECT id FROM uploads WHERE owner = ? AND state IN (?, ?, ?) AND concat = ? AND metadata = ? AND created > ?
+		ORDER BY created LIMIT 1`, []any{string(u.Owner), string(StateComplete), string(StateReceived), string(StateDuplicate), u.Concat, u.Metadata.raw,
 		database.Millis(u.Created.Add(-keepJoined))}, &id)
 	if errors.Is(err, melodyud.ErrNotFound) {
 		return "", nil
@@ -214,8 +214,8 @@ func (s *Service) awaited(ctx context.Context, u upload) (bool, error) {
 		return false, nil
 	}
 	var finals int
-	err := s.config.DB.QueryRow(ctx, `SELECT COUNT(*) FROM uploads WHERE owner = ? AND state = ? AND concat LIKE ?`,
-		[]any{string(u.Owner), string(StateComplete), finalUpload + "%" + string(u.ID) + "%"}, &finals)
+	err := s.config.DB.QueryRow(ctx, `SELECT COUNT(*) FROM uploads WHERE owner = ? AND state IN (?, ?) AND concat LIKE ?`,
+		[]any{string(u.Owner), string(StateComplete), string(StateDuplicate), finalUpload + "%" + string(u.ID) + "%"}, &finals)
 	if err != nil {
 		return false, fmt.Errorf("look for uploads joined from %s: %w", u.ID, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/ingest/buffer"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/fault"
 	"github.com/melodyud/melodyud/internal/objectstore"
@@ -91,8 +92,8 @@ func (d *draft) room() int64 {
 
 // fill reads up to one part. ended is nil while the body goes on; err is a body
 // that goes on behind the upload's end, of which the last part is not stored.
-func (d *draft) fill(buf *buffer, body io.Reader) (ended, err error) {
-	if ended = buf.fill(body, d.room()); ended != nil || int64(buf.n) < d.room() {
+func (d *draft) fill(buf *buffer.Buffer, body io.Reader) (ended, err error) {
+	if ended = buf.Fill(body, d.room()); ended != nil || int64(buf.Len()) < d.room() {
 		return ended, nil
 	}
 	return d.over(body)
@@ -113,8 +114,8 @@ func (d *draft) over(body io.Reader) (ended, err error) {
 
 // put stores what buf holds as a part, together with the short parts before it,
 // and empties buf.
-func (d *draft) put(ctx context.Context, buf *buffer) error {
-	if buf.n == 0 {
+func (d *draft) put(ctx context.Context, buf *buffer.Buffer) error {
+	if buf.Len() == 0 {
 		return nil
 	}
 	if err := fault.Point("upload.chunk"); err != nil {
@@ -122,20 +123,20 @@ func (d *draft) put(ctx context.Context, buf *buffer) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
 	defer cancel()
-	fresh := int64(buf.n)
-	d.hash.Write(buf.bytes())
+	fresh := int64(buf.Len())
+	d.hash.Write(buf.Bytes())
 	short := d.short(fresh)
 	if err := d.gather(ctx, short, buf); err != nil {
 		return err
 	}
-	p := part{Start: d.offset + fresh - int64(buf.n), Size: int64(buf.n)}
+	p := part{Start: d.offset + fresh - int64(buf.Len()), Size: int64(buf.Len())}
 	p.Name = fmt.Sprintf("%s%d-%d-%s", folder(d.row.ID), p.Start, p.Start+p.Size, rand.Text())
-	if _, err := d.s.config.Store.Put(ctx, p.Name, bytes.NewReader(buf.bytes()), p.Size, objectstore.PutOptions{}); err != nil {
+	if _, err := d.s.config.Store.Put(ctx, p.Name, bytes.NewReader(buf.Bytes()), p.Size, objectstore.PutOptions{}); err != nil {
 		return fmt.Errorf("store part %s: %w", p.Name, err)
 	}
 	d.replace(short, p)
 	d.offset += fresh
-	buf.n = 0
+	buf.Reset()
 	d.s.metrics.bytes.Add(float64(fresh))
 	return fault.Point("upload.synced")
 }
@@ -161,7 +162,7 @@ func (d *draft) short(fresh int64) int {
 }
 
 // gather reads the last n parts in front of what buf holds.
-func (d *draft) gather(ctx context.Context, n int, buf *buffer) error {
+func (d *draft) gather(ctx context.Context, n int, buf *buffer.Buffer) error {
 	last := d.tail[len(d.tail)-n:]
 	var total int64
 	for _, p := range last {
@@ -170,7 +171,7 @@ func (d *draft) gather(ctx context.Context, n int, buf *buffer) error {
 	if total == 0 {
 		return nil
 	}
-	room := buf.prepend(int(total))
+	room := buf.Prepend(int(total))
 	for _, p := range last {
 		if err := d.s.readPart(ctx, p, room[:p.Size]); err != nil {
 			return err

@@ -128,7 +128,8 @@ func TestADuplicateWaitsForADecision(t *testing.T) {
 func TestADuplicateMayBeAnsweredBeforehand(t *testing.T) {
 	t.Parallel()
 	f, first := knowing(t)
-	for answer, want := range map[string]ingest.State{"keep": ingest.StateReceived, "discard": ingest.StateRefused} {
+	for _, answer := range []string{"discard", "keep"} { // in this order: what is kept is the newest twin
+		want := map[string]ingest.State{"keep": ingest.StateReceived, "discard": ingest.StateRefused}[answer]
 		path := f.create(len(twice), "Upload-Metadata", meta("duplicates", answer))
 		f.patch(path, 0, twice)
 		f.await(path, want)

@@ -30,6 +30,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/ingest/buffer"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/objectstore"
 )
@@ -85,7 +86,7 @@ type Config struct {
 type Service struct {
 	config  Config
 	writers *writers
-	buffers *buffers
+	buffers *buffer.Pool
 	grower  objectstore.Grower // nil: parts never grow
 	metrics *metrics
 	nudge   chan struct{}
@@ -104,7 +105,7 @@ func New(c Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register ingest metrics: %w", err)
 	}
-	s := &Service{config: c, metrics: m, writers: newWriters(c.MaxWriters), buffers: newBuffers(c.PartSize), nudge: make(chan struct{}, 1)}
+	s := &Service{config: c, metrics: m, writers: newWriters(c.MaxWriters), buffers: buffer.NewPool(c.PartSize), nudge: make(chan struct{}, 1)}
 	if g, ok := c.Store.(objectstore.Grower); ok {
 		s.grower = g
 	}
