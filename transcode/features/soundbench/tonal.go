@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -204,10 +205,55 @@ func keyTable(ctx context.Context, b *bench) ([]row, error) {
 				name += " TimGM6mb"
 			}
 			rows = append(rows, r.rows(name, atLeast(keyGoals[flavour][0]), atLeast(keyGoals[flavour][1]))...)
+			if b.others {
+				rows = append(rows, b.essentiaKeys(ctx, name, clips)...)
+			}
 			all = append(all, r.confident...)
 		}
 	}
 	return append(rows, keyConfidence("SYN-A", all)), nil
+}
+
+//go:embed essentia-key.js
+var essentiaKeyScript []byte
+
+// essentiaKeys are the rows of Essentia's KeyExtractor, where somebody installed
+// essentia.js: see essentia.
+func (b *bench) essentiaKeys(ctx context.Context, data string, clips []clip) []row {
+	var r keyResults
+	for _, c := range clips {
+		got, err := b.essentiaKey(ctx, c)
+		if err != nil {
+			fmt.Printf("  SKIPPED: essentia: %v\n", err)
+			return nil
+		}
+		truth, _ := parseKey(c.Key)
+		r.add(c.Name, melodyud.Tonal{Key: &got.Key, Mode: &got.Mode}, truth)
+	}
+	var rows []row
+	for _, row := range r.rows(data, bound{}, bound{}) {
+		rows = append(rows, row.by("essentia"))
+	}
+	return rows
+}
+
+func (b *bench) essentiaKey(ctx context.Context, c clip) (melodyud.KeyGuess, error) {
+	if _, err := os.Stat(filepath.Join(b.cache, "node_modules", "essentia.js")); err != nil {
+		return melodyud.KeyGuess{}, fmt.Errorf("essentia.js is not installed in %s", b.cache)
+	}
+	script := filepath.Join(b.cache, "essentia-key.cjs")
+	if err := os.WriteFile(script, essentiaKeyScript, 0o666); err != nil {
+		return melodyud.KeyGuess{}, err
+	}
+	out, err := b.said(ctx, "essentia-key-"+filepath.Base(c.Path), "node", script, c.Path)
+	if err != nil {
+		return melodyud.KeyGuess{}, err
+	}
+	key, ok := parseKey(out)
+	if !ok {
+		return key, fmt.Errorf("essentia said %q", out)
+	}
+	return key, nil
 }
 
 // keyCorpusTable is about the files of the corpus whose key is known.
@@ -236,7 +282,7 @@ func keyCorpusTable(ctx context.Context, b *bench) ([]row, error) {
 }
 
 // transposed is how many clips of each flavour are transposed.
-const transposed = 5
+const transposed = 2
 
 // transpositionTable is about sound that is raised: its key must follow, and its
 // tuning.

@@ -11,8 +11,9 @@ import (
 // sounds. The first two are published: Krumhansl and Kessler's probe tones
 // (1982) and Temperley's of 2005. The third is the mean chroma of songs, folk
 // tunes and pieces by Bach of known key as this package hears them, its four
-// weakest degrees left out. Their votes are added: the first knows pop best, the
-// second drums and counterpoint, the third how instruments sound.
+// weakest degrees left out. Their votes are added, the third's twice: the first
+// knows pop best, the second drums and counterpoint, the third how instruments
+// sound.
 var profiles = [...][2][12]float64{
 	{
 		{6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17},
@@ -28,6 +29,9 @@ var profiles = [...][2][12]float64{
 	},
 }
 
+// shares are the profiles' shares of the vote.
+var shares = [len(profiles)]float64{0.25, 0.25, 0.5}
+
 // votes are the scores of all keys, minor and major.
 type votes [2][12]float64
 
@@ -41,13 +45,13 @@ func vote(chroma *[12]float64) (sum votes, fit float64) {
 		v := correlations(&c, &profiles[i])
 		for m := range v {
 			for k := range v[m] {
-				fits[m][k] += v[m][k] / float64(len(profiles))
+				fits[m][k] += float64(shares[i] * v[m][k])
 			}
 		}
 		v.standardise()
 		for m := range v {
 			for k := range v[m] {
-				sum[m][k] += v[m][k] / float64(len(profiles))
+				sum[m][k] += float64(shares[i] * v[m][k])
 			}
 		}
 	}
