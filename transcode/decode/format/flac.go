@@ -30,11 +30,11 @@ const (
 // openFLAC reads native FLAC (RFC 9639).
 func openFLAC(in *Input, at int64) (Facts, Sound, error) {
 	var lab label.Set
-	lab.ReadLeading(in, at)
 	info, start, err := flacMetadata(in, at+4, &lab)
 	if err != nil {
 		return Facts{}, nil, err
 	}
+	lab.ReadLeading(in, at) // no part of FLAC: its own labels come first
 	facts := Facts{
 		Source: melodyud.Source{
 			Codec: "flac", Lossless: true, Gapless: true,

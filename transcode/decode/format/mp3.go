@@ -39,7 +39,7 @@ type mp3Info struct {
 func openMP3(in *Input, at int64) (Facts, Sound, error) {
 	var lab label.Set
 	lab.ReadLeading(in, at)
-	lab.ReadID3v1(in, in.Size)
+	lab.ReadTrailing(in, in.Size)
 	scan, err := scanMP3(in, at)
 	if err != nil {
 		return Facts{}, nil, err

@@ -269,7 +269,7 @@ func (m *mpegWalk) resync() error {
 	return nil
 }
 
-// mpegEnd is where the sound ends before APE and ID3v1 tags and Lyrics3.
+// mpegEnd is where the sound ends before APE, ID3v1 and appended ID3v2 tags.
 func mpegEnd(in *Input, start int64) int64 {
 	end := in.Size
 	for range label.MaxTags {
@@ -290,6 +290,9 @@ func trailingTag(in *Input, end int64) int64 {
 	b, err := in.Peek(end-32, 32)
 	if err != nil || len(b) < 32 {
 		return 0
+	}
+	if n, ok := label.ID3Footer(b[22:]); ok && n <= end {
+		return n
 	}
 	if string(b[:8]) == "APETAGEX" { // APEv2: the size has no header in it
 		n := int64(binary.LittleEndian.Uint32(b[12:]))

@@ -3,12 +3,14 @@ package label
 import (
 	"strings"
 	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 const maxClean = 300
 
-// Clean makes s one line of at most maxClean characters of valid UTF-8
-// without control characters, line separators or direction overrides.
+// Clean makes s one line of at most maxClean characters of valid UTF-8 in
+// composed form (NFC), without control characters, line separators or direction overrides.
 func Clean(s string) string {
 	if len(s) > 16*maxClean {
 		s = s[:16*maxClean]
@@ -22,7 +24,7 @@ func Clean(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, ""))
-	runes := []rune(strings.TrimSpace(s))
+	runes := []rune(strings.TrimSpace(norm.NFC.String(s)))
 	return strings.TrimSpace(string(runes[:min(len(runes), maxClean)]))
 }
 

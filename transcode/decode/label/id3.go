@@ -2,7 +2,10 @@ package label
 
 import (
 	"bytes"
+	"compress/zlib"
 	"encoding/binary"
+	"io"
+	"strconv"
 	"strings"
 )
 
@@ -45,9 +48,14 @@ func (l *Set) ReadID3(in Peeker, at, size int64) {
 // resync undoes ID3's unsynchronisation: a zero byte after every 0xFF.
 func resync(b []byte) []byte { return bytes.ReplaceAll(b, []byte{0xFF, 0}, []byte{0xFF}) }
 
+// skipExtended skips the extended header, unless the flag for one lies and a frame
+// stands there.
 func skipExtended(b []byte, version byte) []byte {
 	if len(b) < 4 {
 		return nil
+	}
+	if id3Keys[string(b[:4])] != "" {
+		return b
 	}
 	n := int64(binary.BigEndian.Uint32(b)) + 4
 	if version == 4 {
@@ -94,7 +102,10 @@ func id3Frame(b []byte, version byte) (id string, body, rest []byte, ok bool) {
 		return "", nil, nil, false
 	}
 	body = b[head : int64(head)+n]
-	if version == 4 {
+	switch version {
+	case 3:
+		body = unflag23(body, b[9])
+	case 4:
 		body = unflag(body, b[9])
 	}
 	return id, body, b[int64(head)+n:], true
@@ -119,25 +130,67 @@ func leadsOn(b []byte, n int64) bool {
 	return c == 0 || c >= 'A' && c <= 'Z'
 }
 
-// unflag undoes the format flags of an ID3v2.4 frame: data length indicator and
-// unsynchronisation. Compressed and encrypted frames are left to fail.
+// unflag undoes the format flags of an ID3v2.4 frame: grouping, data length
+// indicator, unsynchronisation and compression. Encrypted frames are none.
 func unflag(b []byte, flags byte) []byte {
-	if flags&0x0C != 0 {
+	if flags&0x04 != 0 {
 		return nil
 	}
-	if flags&0x01 != 0 && len(b) >= 4 {
-		b = b[4:]
+	if flags&0x40 != 0 {
+		b = b[min(1, len(b)):]
+	}
+	if flags&0x01 != 0 {
+		b = b[min(4, len(b)):]
 	}
 	if flags&0x02 != 0 {
 		b = resync(b)
 	}
+	if flags&0x08 != 0 {
+		b = inflate(b)
+	}
 	return b
+}
+
+// unflag23 undoes those of an ID3v2.3 frame.
+func unflag23(b []byte, flags byte) []byte {
+	if flags&0x40 != 0 {
+		return nil
+	}
+	skip := 0
+	if flags&0x80 != 0 {
+		skip += 4 // the size it will have
+	}
+	if flags&0x20 != 0 {
+		skip++ // grouping
+	}
+	b = b[min(skip, len(b)):]
+	if flags&0x80 != 0 {
+		b = inflate(b)
+	}
+	return b
+}
+
+// inflate unpacks at most MaxTag bytes of a compressed frame.
+func inflate(b []byte) []byte {
+	r, err := zlib.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil
+	}
+	out, err := io.ReadAll(io.LimitReader(r, MaxTag))
+	if err != nil {
+		return nil
+	}
+	return out
 }
 
 func (l *Set) id3Note(id string, b []byte) {
 	switch {
 	case id3Keys[id] != "" && len(b) > 1:
-		l.SetText(id3Keys[id], id3Text(b[0], b[1:min(len(b), MaxText)]))
+		text := b[1:min(len(b), MaxText)]
+		l.SetText(id3Keys[id], id3Text(b[0], text))
+		if id == "TPE1" {
+			l.more(id3Text(b[0], text), id3Values(b[0], text))
+		}
 	case (id == "COMM" || id == "COM") && len(b) > 4:
 		if name, value := id3Pair(b[0], b[4:min(len(b), MaxText)]); name == "iTunSMPB" {
 			l.SetText("smpb", value)
@@ -176,6 +229,19 @@ func id3Text(enc byte, b []byte) string {
 	return Latin1(b)
 }
 
+// id3Values are the strings after the first of a list (ID3v2.4 structure, 4.2).
+func id3Values(enc byte, b []byte) (values []string) {
+	_, b, _ = id3Cut(enc, b)
+	for len(b) > 0 && len(values) < maxArtists {
+		one, rest, ok := id3Cut(enc, b)
+		if !ok {
+			one = b
+		}
+		values, b = append(values, id3Text(enc, one)), rest
+	}
+	return values
+}
+
 func id3Pair(enc byte, b []byte) (name, value string) {
 	first, rest, ok := id3Cut(enc, b)
 	if !ok {
@@ -206,6 +272,9 @@ func (l *Set) ReadID3v1(in Peeker, size int64) {
 	l.SetText("title", Latin1(b[3:33]))
 	l.SetText("artist", Latin1(b[33:63]))
 	l.SetText("album", Latin1(b[63:93]))
+	if b[125] == 0 && b[126] != 0 { // version 1.1
+		l.SetText("number", strconv.Itoa(int(b[126])))
+	}
 }
 
 // MaxTags is how many tags in a row are skipped.
@@ -259,4 +328,28 @@ func ID3Size(head []byte) (int64, bool) {
 		n += ID3Head
 	}
 	return n + ID3Head, true
+}
+
+// ID3Footer returns the whole length of the ID3v2.4 tag that ends with foot
+// (ID3v2.4 structure, 3.4).
+func ID3Footer(foot []byte) (int64, bool) {
+	if len(foot) < ID3Head || string(foot[:3]) != "3DI" || foot[3] != 4 || binary.BigEndian.Uint32(foot[6:])&0x80808080 != 0 {
+		return 0, false
+	}
+	return synchsafe(foot[6:]) + 2*ID3Head, true
+}
+
+// ReadTrailing reads the tags that were appended to a file of that size: ID3v2.4,
+// and ID3v1 behind it.
+func (l *Set) ReadTrailing(in Peeker, size int64) {
+	end := size
+	if b, err := in.Peek(size-128, 3); err == nil && string(b) == "TAG" {
+		end -= 128
+	}
+	if foot, err := in.Peek(end-ID3Head, ID3Head); err == nil {
+		if n, ok := ID3Footer(foot); ok && n <= end {
+			l.ReadID3(in, end-n, n)
+		}
+	}
+	l.ReadID3v1(in, size)
 }

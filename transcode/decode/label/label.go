@@ -143,13 +143,37 @@ func (l *Set) ReadComments(b []byte) {
 	}
 	count := binary.LittleEndian.Uint32(b)
 	b = b[4:]
+	var artists []string
 	for i := uint32(0); i < count && i < maxLabels; i++ {
 		var entry []byte
 		if entry, b, ok = prefixed(b); !ok {
 			return
 		}
+		if name, value, _ := bytes.Cut(entry, []byte("=")); strings.EqualFold(string(name), "ARTIST") && len(artists) < maxArtists {
+			artists = append(artists, string(value[:min(len(value), MaxText)]))
+		}
 		l.comment(entry)
 	}
+	if len(artists) > 1 {
+		l.more(artists[0], artists[1:])
+	}
+}
+
+// maxArtists bounds how many performers of one track are named.
+const maxArtists = 16
+
+// more adds performers to the first, if that is the one we know.
+func (l *Set) more(first string, artists []string) {
+	all := l.text["artist"]
+	if all == "" || all != strings.TrimSpace(strings.Trim(first, "\x00")) {
+		return
+	}
+	for _, a := range artists {
+		if a = strings.TrimSpace(strings.Trim(a, "\x00")); a != "" && len(all)+len(a) < MaxText {
+			all += ", " + a
+		}
+	}
+	l.text["artist"] = all
 }
 
 func (l *Set) comment(entry []byte) {
