@@ -17,7 +17,9 @@
 //	  |--(24 hours)--> expired
 //	  '--(DELETE)--> ended
 //
-// The state machine knows no protocol; tus.go speaks tus 1.0.0 on top of it.
+// A partial upload ends as stored, and serves final ones until it expires. The state
+// machine knows no protocol: tus.go speaks tus 1.0.0 on top of it, and package
+// resumable the IETF's draft.
 package ingest
 
 import (
