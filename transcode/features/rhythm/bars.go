@@ -77,13 +77,23 @@ func (t *Tracker) findBars(beats []int) bars {
 		}
 	}
 	if top > 0 {
-		best.confidence = min(1, max(0, 1-max(0, second)/top))
+		margin := 1 - max(0, second)/top
+		evidence := (top*math.Sqrt(float64(len(best.downbeats))) - chanceAccent) / (sureAccent - chanceAccent)
+		best.confidence = max(0, min(1, margin)) * max(0, min(1, evidence))
 	}
 	return best
 }
 
+// Standard errors by which the first beats of bars stand out: by chance alone, since
+// the best of several phases was taken; and so clearly that only the margin to the
+// next best meter counts.
+const (
+	chanceAccent = 2.0
+	sureAccent   = 6.0
+)
+
 // meterPrior is how much each meter's score counts.
-var meterPrior = map[int]float64{3: 0.9, 4: 1, 5: 0.6, 6: 0.7, 7: 0.6}
+var meterPrior = map[int]float64{3: 0.9, 4: 1, 5: 0.5, 6: 0.65, 7: 0.5}
 
 func downbeats(phase, meter, beats int) []int {
 	var at []int
@@ -123,8 +133,8 @@ func (t *Tracker) accents(beats []int) []float64 {
 			change[i] = t.harmony.change(beats[i-1], b, beats[i+1])
 		}
 	}
-	standardise(low)
-	standardise(change)
+	standardise(low, evenAccent)
+	standardise(change, evenChange)
 	for i := range low {
 		low[i] = low[i] + 1.5*change[i]
 	}
@@ -159,8 +169,15 @@ func (c *collector) mean(from, to int) (mean [tones]float64) {
 	return mean
 }
 
-// standardise shifts and scales x to a mean of 0 and a variance of 1.
-func standardise(x []float64) {
+// Deviations of accents that nobody hears: bars are not counted by them.
+const (
+	evenAccent = 0.3  // of the logarithms' rises in the bass
+	evenChange = 0.01 // of 1 less the harmonies' cosine
+)
+
+// standardise shifts and scales x to a mean of 0 and a deviation of 1, or less where
+// it is even.
+func standardise(x []float64, even float64) {
 	sum, squares := 0.0, 0.0
 	for _, v := range x {
 		sum += v
@@ -168,7 +185,7 @@ func standardise(x []float64) {
 	}
 	n := float64(max(1, len(x)))
 	mean := sum / n
-	deviation := math.Sqrt(max(1e-12, squares/n-mean*mean))
+	deviation := max(even, math.Sqrt(max(0, squares/n-mean*mean)))
 	for i := range x {
 		x[i] = (x[i] - mean) / deviation
 	}
