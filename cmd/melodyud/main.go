@@ -51,6 +51,7 @@ type cli struct {
 	Encode    encodeCmd    `cmd:"" help:"Encode a local file into one other, to hear or measure the encoders."`
 	Dump      dumpCmd      `cmd:"" help:"Show the boxes of an MP4 file as text."`
 	Queue     queueCmd     `cmd:"" help:"For operators: what waits, what failed for good, and trying it again."`
+	Features  featuresCmd  `cmd:"" help:"For operators: what was heard of all tracks, as one file."`
 	Reanalyze reanalyzeCmd `cmd:"" help:"For operators: listen to published tracks again, with a newer analyzer."`
 	Health    healthCmd    `cmd:"" help:"Ask a server whether it can take work."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`

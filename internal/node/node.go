@@ -252,6 +252,13 @@ func (n *Node) buildFold(context.Context, *accounts.Service) error {
 		return err
 	}
 	n.runs("relay", folding, r.Run)
+	lake, err := sound.NewLake(sound.LakeConfig{
+		Database: n.backends.db, Store: n.backends.store, Events: n.backends.events, Logger: n.log, Now: n.config.Now,
+	})
+	if err != nil {
+		return err
+	}
+	n.runs("lake", folding, lake.Run)
 	return nil
 }
 

@@ -21,7 +21,7 @@ func CheckKey(key string) error {
 	}
 	for i := range len(key) {
 		if !allowed(key[i]) {
-			return fmt.Errorf("%w: object key %q has a byte outside [A-Za-z0-9._/-]", melodyud.ErrInvalid, key)
+			return fmt.Errorf("%w: object key %q has a byte outside [A-Za-z0-9._/=-]", melodyud.ErrInvalid, key)
 		}
 	}
 	return nil
@@ -29,5 +29,5 @@ func CheckKey(key string) error {
 
 func allowed(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
-		c == '.' || c == '_' || c == '/' || c == '-'
+		c == '.' || c == '_' || c == '/' || c == '-' || c == '='
 }

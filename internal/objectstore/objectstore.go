@@ -25,7 +25,7 @@ type Info struct {
 // ErrNotFound, a key that is not allowed ErrInvalid, an unreachable store
 // ErrUnavailable, a full one both that and ErrFull. Safe for concurrent use.
 //
-// Keys are 1 to 200 bytes of [A-Za-z0-9._/-], without empty, "." or ".."
+// Keys are 1 to 200 bytes of [A-Za-z0-9._/=-], without empty, "." or ".."
 // components (CheckKey). No object's key may be a directory of another's, as a/b is of
 // a/b/c: some stores refuse the second as ErrInvalid, others do not list it.
 type Store interface {

@@ -3,10 +3,8 @@ package sound
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"reflect"
 
@@ -133,19 +131,12 @@ func (s *Service) open(ctx context.Context, t melodyud.Track, contentType, key s
 
 // read decodes the features of t into out.
 func (s *Service) read(ctx context.Context, t melodyud.Track, name string, out any) error {
-	a, err := s.open(ctx, t, "", featureFolder(t)+name)
+	err := readObject(ctx, s.c.Store, featureFolder(t)+name, out)
 	if errors.Is(err, melodyud.ErrNotFound) {
 		return errUnheard
 	}
 	if err != nil {
-		return err
-	}
-	defer a.body.Close()
-	if a.size > maxDocument {
-		return fmt.Errorf("%s of track %s has %d bytes", name, t.ID, a.size)
-	}
-	if err := json.NewDecoder(io.LimitReader(a.body, maxDocument)).Decode(out); err != nil {
-		return fmt.Errorf("read %s of track %s: %w", name, t.ID, err)
+		return fmt.Errorf("features of track %s: %w", t.ID, err)
 	}
 	return nil
 }

@@ -19,6 +19,10 @@ func (s *Service) registerOps(r *api.Router) {
 		"Published tracks are listened to anew from their stored masters, while nothing more urgent waits. Nothing is rendered again.", 422), s.startReanalysis)
 	huma.Register(r.API, op("list-reanalyses", http.MethodGet, "/v1/ops/reanalyses", "Show how far listening again is",
 		"The last 100, the latest first."), s.listReanalyses)
+	export := op("export-features", http.MethodGet, "/v1/ops/features.parquet", "Get all features as Parquet",
+		"One row for each published track that was listened to.")
+	export.Responses = bytesOf("The file.", parquetType)
+	huma.Register(r.API, export, s.exportFeatures)
 	huma.Register(r.API, op("cancel-reanalysis", http.MethodDelete, "/v1/ops/reanalyses/{id}", "Stop listening again",
 		"What was heard so far stays.", 404), s.cancelReanalysis)
 }

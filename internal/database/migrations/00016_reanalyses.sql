@@ -32,6 +32,15 @@ CREATE TABLE reanalysis_leases (
     PRIMARY KEY (reanalysis, track)
 );
 
+-- Facts of what was heard that no Parquet file has yet.
+CREATE TABLE feature_rows (
+    event TEXT   NOT NULL PRIMARY KEY,
+    told  BIGINT NOT NULL,
+    fact  TEXT   NOT NULL -- a TrackFact, as JSON
+);
+CREATE INDEX feature_rows_by_time ON feature_rows (told, event);
+
 -- +goose Down
+DROP TABLE feature_rows;
 DROP TABLE reanalysis_leases;
 DROP TABLE reanalyses;
