@@ -45,8 +45,10 @@ func TestNoAcknowledgedByteIsLostHoweverConnectionsFail(t *testing.T) { // fault
 		seeds = 30
 	}
 	f := newFixture(t, func(c *ingest.Config) {
-		c.PartSize, c.ReadTimeout, c.Sweep = 64<<10, 200*time.Millisecond, 50*time.Millisecond
+		c.PartSize, c.ReadTimeout, c.Sweep, c.Now = 64<<10, 200*time.Millisecond, 50*time.Millisecond, time.Now
+		c.MaxOpen = 10_000 // answers to creations are lost, too
 	})
+	t.Cleanup(f.run())
 	for name, toxic := range toxics {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

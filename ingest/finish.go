@@ -112,7 +112,7 @@ func (s *Service) handOver(ctx context.Context, u upload) error {
 	}
 	receipt := melodyud.Receipt{
 		Replaces: said.replaces != "",
-		Track: u.Track, Owner: u.Owner, Upload: u.ID, FileName: u.Metadata.fileName, Tags: u.Metadata.tags,
+		Track:    u.Track, Owner: u.Owner, Upload: u.ID, FileName: u.Metadata.fileName, Tags: u.Metadata.tags,
 		Master: melodyud.Master{SHA256: u.SHA256, Size: u.Length},
 	}
 	for try := 1; ; try++ {
