@@ -8,12 +8,13 @@ import (
 
 // What it takes to say something.
 const (
-	quiet    = 1e-5 // of the loudest frame's power: -50 dB; quieter ones have no say
-	shortest = 3.0  // seconds of sound that a key needs
-	nothing  = 1.0  // seconds: less sound than that in a longer track is none
-	tonality = 0.02 // see Listener.hearing
-	clearly  = 0.1  // the evidence of notes that leaves no doubt of a key
-	steadied = 0.3  // a frame's share of steady peaks from which on it counts in full
+	quiet    = 1e-5  // of the loudest frame's power: -50 dB; quieter ones have no say
+	shortest = 3.0   // seconds of sound that a key needs
+	nothing  = 1.0   // seconds: less sound than that in a longer track is none
+	tonality = 0.025 // see hearing.tonal
+	luck     = 0.1   // second: how much more of it chance may give a short sound
+	clearly  = 0.15  // the evidence of notes that leaves no doubt of a key
+	steadied = 0.3   // a frame's share of steady peaks from which on it counts in full
 )
 
 // Result is what was heard.
@@ -78,9 +79,9 @@ func (l *Listener) hearing(w *weights) (h hearing) {
 }
 
 // tonal fills in what can be said. What is tonal has steady peaks, at semitones
-// from each other, in the proportions of a key: the product of the three is over
-// 0.09 in songs, 0.03 to 0.1 in metal with drums, under 0.015 in noise, drums
-// and speech.
+// from each other, in the proportions of a key: in stretches of 15 s the product
+// of the three is over 0.08 in songs and 0.03 to 0.1 in metal with drums, under
+// 0.025 in noise, drums and speech.
 func (h *hearing) tonal(cents float64) (t melodyud.Tonal) {
 	g, ok := KeyOf(h.chroma)
 	evidence := float64(h.focus * h.share)
@@ -91,7 +92,7 @@ func (h *hearing) tonal(cents float64) (t melodyud.Tonal) {
 	case h.seconds < shortest:
 		t.Reason = "too_short"
 		return t
-	case evidence*max(g.Fit, 0) < tonality && (ok || evidence < 0.1):
+	case evidence*max(g.Fit, 0) < tonality+luck/h.seconds && (ok || evidence < 0.1):
 		t.Reason = "atonal"
 		return t
 	}
