@@ -145,6 +145,44 @@ func TestScoresStayBetweenNoneAndAll(t *testing.T) {
 	}
 }
 
+// babble is like speech: voiced syllables that glide, hissed consonants, rests
+// between words.
+func babble(seconds float64) []float32 {
+	random := rand.New(rand.NewPCG(8, 8))
+	x := make([]float32, int(seconds*spectrum.RateR))
+	for at := 0; at < len(x); {
+		pitch, bright := 100+60*random.Float64(), 4+12*random.Float64()
+		for range 1 + random.IntN(4) { // syllables of a word
+			hiss, voice := int(0.06*spectrum.RateR), int((0.1+0.12*random.Float64())*spectrum.RateR)
+			for i := at; i < min(len(x), at+hiss); i++ {
+				x[i] = float32(0.04 * random.NormFloat64())
+			}
+			for i := 0; i < voice && at+hiss+i < len(x); i++ {
+				t, v := float64(i)/spectrum.RateR, 0.0
+				for h := 1.0; h < bright; h++ {
+					v += math.Sin(2*math.Pi*pitch*h*t*(1-0.3*t)) / h
+				}
+				x[at+hiss+i] = float32(0.3 * v * math.Sin(math.Pi*float64(i)/float64(voice)))
+			}
+			at += hiss + voice
+		}
+		at += int((0.1 + 0.2*random.Float64()) * spectrum.RateR)
+	}
+	return x
+}
+
+func TestBabbleIsMoreLikeSpeechThanALoop(t *testing.T) {
+	t.Parallel()
+	pad := loop
+	pad.drums, pad.pad = 0, 0.2
+	speech := *perceptual.Scores(hear(babble(10))).Speechiness.Value
+	for what, s := range map[string]song{"loop": loop, "pad": pad} {
+		if music := *perceptual.Scores(hear(s.sound())).Speechiness.Value; speech < 0.5 || music > speech-0.3 {
+			t.Errorf("babble has %.3f, the %s %.3f", speech, what, music)
+		}
+	}
+}
+
 // TestSpeechIsToldFromMusic lets espeak-ng speak and compares with the music of
 // the corpus. The table of soundbench does the same with more voices.
 func TestSpeechIsToldFromMusic(t *testing.T) {
