@@ -39,10 +39,13 @@ func newCollector() collector {
 	return c
 }
 
+// frame takes the next spectrum; nil counts as silence.
 func (c *collector) frame(power []float32) {
-	p := power[c.first:][:len(c.tone)]
-	for k, tone := range c.tone {
-		c.sums[tone] += p[k]
+	if power != nil {
+		p := power[c.first:][:len(c.tone)]
+		for k, tone := range c.tone {
+			c.sums[tone] += p[k]
+		}
 	}
 	if c.n++; c.n == toneFrames {
 		c.means = append(c.means, c.sums)

@@ -1,6 +1,7 @@
 package rhythm
 
 import (
+	"math"
 	"slices"
 
 	"github.com/melodyud/melodyud/transcode/features/spectrum"
@@ -43,11 +44,15 @@ func newDetector() detector {
 	return detector{mel: spectrum.NewMel(spectrum.RateR, spectrum.SizeR, melBands, melLow, melHigh)}
 }
 
-func (d *detector) frame(power []float32) (flux [bandCount]float32) {
+// frame reports false, and forgets the frame, where its power is not a number.
+func (d *detector) frame(power []float32) (flux [bandCount]float32, ok bool) {
 	d.mel.Bands(d.bands[:], power)
 	var sum float32
 	for _, v := range d.bands {
 		sum += v
+	}
+	if !(sum <= math.MaxFloat32/loudness) {
+		return flux, false
 	}
 	d.heard = d.heard || sum > silence
 	d.level = max(float32(d.level*forget), sum, silence)
@@ -58,9 +63,9 @@ func (d *detector) frame(power []float32) (flux [bandCount]float32) {
 	}
 	if d.started < lag {
 		d.started++
-		return flux
+		return flux, true
 	}
-	return rises(&d.past[0], &d.past[lag])
+	return rises(&d.past[0], &d.past[lag]), true
 }
 
 func rises(now, before *[melBands]float32) (flux [bandCount]float32) {

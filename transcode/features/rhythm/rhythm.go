@@ -53,7 +53,10 @@ func New() *Tracker {
 // Frame takes the next power spectrum, of spectrum.SizeR/2+1 bins, as the STFT of
 // package spectrum makes them.
 func (t *Tracker) Frame(power []float32) {
-	flux := t.onsets.frame(power)
+	flux, ok := t.onsets.frame(power)
+	if !ok {
+		power = nil
+	}
 	for b, v := range flux {
 		t.fluxes[b] = append(t.fluxes[b], v)
 	}

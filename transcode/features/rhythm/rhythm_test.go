@@ -198,6 +198,9 @@ func TestNoSoundMakesNumbersThatAreNone(t *testing.T) {
 	for name, x := range map[string][]float32{
 		"clipped noise": slices.Repeat([]float32{1, -1, 1, 1, -1, -1}, 20_000),
 		"one impulse":   append(append(seconds(5), 1), seconds(5)...),
+		"no number":     append(append(band(seconds(5), 0.1, 120, 4), float32(math.NaN())), band(seconds(5), 0.1, 120, 4)...),
+		"infinite":      append(append(band(seconds(5), 0.1, 120, 4), float32(math.Inf(1))), band(seconds(5), 0.1, 120, 4)...),
+		"beyond all":    slices.Repeat([]float32{3e38, -3e38, 1e38}, 50_000),
 		"tiny":          slices.Repeat([]float32{1e-20, -1e-20}, 50_000),
 		"huge":          slices.Repeat([]float32{1e15, -1e15, 0}, 50_000),
 	} {
