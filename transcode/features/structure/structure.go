@@ -116,15 +116,20 @@ func ascending(times []float64, end float64) []float64 {
 	return kept
 }
 
+// audible is how long something must sound in a track of two seconds and more, in
+// seconds; in shorter ones a quarter is enough.
+const audible = 0.5
+
 // silent reports whether nothing sounds, as far as is known.
 func (in *Input) silent() bool {
-	for _, p := range in.Power {
-		if p > silence {
-			return false
-		}
-	}
 	if in.Power != nil {
-		return true
+		sounding := 0.0
+		for _, p := range in.Power {
+			if p > silence {
+				sounding += in.PowerStep
+			}
+		}
+		return sounding < min(audible, in.Duration/4)
 	}
 	for i := range in.Chroma {
 		if in.Chroma[i] != ([12]float32{}) {

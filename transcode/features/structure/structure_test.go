@@ -193,12 +193,12 @@ func TestAnyInputGivesFiniteNumbers(t *testing.T) {
 	}
 }
 
-func TestTheEnvelopeIsBounded(t *testing.T) {
+func TestTheEnvelopeIsBoundedAndLeavesOutDirectCurrent(t *testing.T) {
 	t.Parallel()
 	e := structure.NewEnvelope()
 	x := make([]float32, 1000)
 	for i := range x {
-		x[i] = 0.5
+		x[i] = 0.25 + 0.5*float32(1-2*(i/5%2)) // a square wave above direct current
 	}
 	x[3] = float32(math.NaN())
 	const blocks = 40_000
@@ -206,7 +206,24 @@ func TestTheEnvelopeIsBounded(t *testing.T) {
 		e.Write(x)
 	}
 	power, samples := e.Power()
-	if len(power) > 1<<17 || len(power)*samples < blocks*len(x)-samples || math.Abs(float64(power[9])-0.25) > 0.01 {
-		t.Errorf("%d of %d samples, %v", len(power), samples, power[9])
+	if len(power) > 1<<17 || len(power)*samples < blocks*len(x)-samples || math.Abs(float64(power[99])-0.25) > 0.01 {
+		t.Errorf("%d of %d samples, %v", len(power), samples, power[99])
+	}
+}
+
+func TestDirectCurrentIsSilence(t *testing.T) {
+	t.Parallel()
+	e := structure.NewEnvelope()
+	x := make([]float32, 22050)
+	for i := range x {
+		x[i] = 0.4
+	}
+	for range 10 {
+		e.Write(x)
+	}
+	power, samples := e.Power()
+	in := structure.Input{Duration: 10, Power: power, PowerStep: float64(samples) / 22050}
+	if s := structure.Sections(in); s.Reason != "silent" || structure.Segments(in) != nil {
+		t.Errorf("sections of direct current: %+v", s)
 	}
 }
