@@ -42,6 +42,8 @@ type cli struct {
 	Upload    uploadCmd    `cmd:"" help:"Upload files to a server."`
 	Tracks    tracksCmd    `cmd:"" help:"List your tracks."`
 	Track     trackCmd     `cmd:"" help:"Show one track."`
+	Releases  releasesCmd  `cmd:"" help:"List what listeners heard under a track, as its audio was replaced."`
+	Restore   restoreCmd   `cmd:"" help:"Let listeners hear an older release again."`
 	PlayURL   playURLCmd   `cmd:"" name:"play-url" help:"Print an address that plays a track in any HLS player."`
 	Preview   previewCmd   `cmd:"" help:"Print an address that plays half a minute of a track."`
 	Offline   offlineCmd   `cmd:"" help:"Keep tracks on this device, encrypted, and play them."`

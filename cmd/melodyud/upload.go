@@ -20,7 +20,11 @@ import (
 
 type uploadCmd struct {
 	remote
-	Files      []string `arg:"" name:"file" type:"existingfile" help:"Audio files."`
+	Files      []string `arg:"" name:"file" type:"path" help:"Audio files; with -r folders, too."`
+	Recursive  bool     `short:"r" help:"Upload the music in folders: several files at once, going on where an interrupted run stopped and passing over what is there already."`
+	Parallel   int      `default:"3" help:"With -r: files that travel at once."`
+	State      string   `type:"path" placeholder:"FILE" help:"With -r: where it is noted what has arrived. Default: a file in your cache directory for each server."`
+	Replaces   string   `placeholder:"TRACK" help:"Give this track of yours other audio: its id, address and plays stay."`
 	Title      string   `help:"Title; default: the file's own tags, then its name."`
 	Artist     string   `help:"Artist; default: the file's own tags."`
 	Album      string   `help:"Album; default: the file's own tags."`
@@ -43,6 +47,18 @@ func (cmd uploadCmd) Run(ctx context.Context, s std) error {
 	c, err := cmd.client()
 	if err != nil {
 		return err
+	}
+	songs, others, err := songsIn(cmd.Files, cmd.Recursive)
+	switch {
+	case err != nil:
+		return err
+	case cmd.Replaces != "" && len(songs) != 1:
+		return fmt.Errorf("--replaces takes one file for one track, not %d", len(songs))
+	case cmd.Recursive && others > 0:
+		fmt.Fprintf(s.err, "%d other files are no music by their names and are left out.\n", others)
+	}
+	if cmd.Recursive {
+		return cmd.bulk(ctx, c, s, songs)
 	}
 	var worst error
 	for _, file := range cmd.Files {
@@ -71,6 +87,7 @@ func worse(a, b error) error {
 func (cmd uploadCmd) one(ctx context.Context, c *client, s std, file string) error {
 	up := upload{client: c, file: file, meta: map[string]string{
 		"filename": filepath.Base(file), "title": cmd.Title, "artist": cmd.Artist, "album": cmd.Album,
+		"replaces": cmd.Replaces,
 	}}
 	if err := cmd.describe(ctx, file, up.meta); err != nil {
 		return err
@@ -214,8 +231,10 @@ type upload struct {
 	client   *client
 	file     string
 	meta     map[string]string
-	location string
+	location string // set beforehand: of an upload begun earlier
 	track    string
+	from     int64        // bytes that are there already
+	created  func() error // told once location is known; may be nil
 }
 
 const (
@@ -235,7 +254,7 @@ func (u *upload) send(ctx context.Context, bar func(int64) io.WriteCloser) (stri
 	if err != nil {
 		return "", err
 	}
-	if err := u.create(ctx, info.Size()); err != nil {
+	if err := u.begin(ctx, info.Size()); err != nil {
 		return "", err
 	}
 	shown := bar(info.Size())
@@ -243,9 +262,26 @@ func (u *upload) send(ctx context.Context, bar func(int64) io.WriteCloser) (stri
 	return u.track, u.push(ctx, f, info.Size(), shown)
 }
 
+// begin creates the upload, unless one begun earlier is still there.
+func (u *upload) begin(ctx context.Context, size int64) error {
+	if u.location != "" {
+		at, err := u.offset(ctx)
+		if u.from = at; !gone(err) {
+			return err
+		}
+	}
+	if err := u.create(ctx, size); err != nil || u.created == nil {
+		return err
+	}
+	return u.created()
+}
+
 // push sends from where the server is until it has everything.
 func (u *upload) push(ctx context.Context, f *os.File, size int64, shown io.Writer) error {
-	offset, told, pause := int64(0), int64(0), firstPause
+	offset, told, pause := u.from, u.from, firstPause
+	if s, ok := shown.(interface{ skip(n int64) }); ok {
+		s.skip(u.from)
+	}
 	for failures := 0; ; {
 		next, err := u.patch(ctx, f, offset, size, &advance{shown, offset, &told})
 		if err == nil && next >= size {
@@ -322,7 +358,7 @@ func (u *upload) create(ctx context.Context, size int64) error {
 
 func metadata(meta map[string]string) string {
 	var pairs []string
-	for _, k := range []string{"filename", "title", "artist", "album", "sha256", "duplicates"} {
+	for _, k := range []string{"filename", "title", "artist", "album", "sha256", "duplicates", "replaces"} {
 		if meta[k] != "" {
 			pairs = append(pairs, k+" "+base64.StdEncoding.EncodeToString([]byte(meta[k])))
 		}
@@ -358,6 +394,9 @@ func (u *upload) offset(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	defer res.Body.Close()
+	if track := res.Header.Get("Melodyud-Track"); track != "" {
+		u.track = track
+	}
 	return uploadOffset(res)
 }
 
