@@ -49,7 +49,7 @@ var arrows = map[string][]string{
 	"internal/queue/asynqueue":     {"internal/queue"},
 
 	// Engines: no rows, no HTTP, no queue.
-	"transcode":                      {"internal/media", "internal/fault", "transcode/pcm", "transcode/aac", "transcode/decode", "transcode/decode/flac", "transcode/encode", "transcode/features"},
+	"transcode":                      {"internal/media", "internal/fault", "transcode/pcm", "transcode/aac", "transcode/decode", "transcode/decode/flac", "transcode/encode", "transcode/features", "transcode/features/model"},
 	"transcode/pcm":                  {},
 	"transcode/decode":               {"transcode/pcm", "transcode/decode/cover", "transcode/decode/format"},
 	"transcode/decode/cover":         {},

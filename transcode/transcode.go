@@ -24,6 +24,7 @@ import (
 	"github.com/melodyud/melodyud/transcode/decode"
 	"github.com/melodyud/melodyud/transcode/encode"
 	"github.com/melodyud/melodyud/transcode/features"
+	"github.com/melodyud/melodyud/transcode/features/model"
 	"github.com/melodyud/melodyud/transcode/pcm"
 )
 
@@ -53,6 +54,8 @@ type Config struct {
 	// Limits bounds what a master may be and cost. Zero fields mean the
 	// decoder's defaults.
 	Limits Limits
+	// Models are directories of model packs; each adds an embedding to the features.
+	Models []string
 	// Logger hears of decoders that died. Default: discarded.
 	Logger *slog.Logger
 }
@@ -76,7 +79,7 @@ type source interface {
 }
 
 // New returns an Engine. It fails with ErrInvalid on an unknown Encoder or one
-// that is not installed.
+// that is not installed, and on a model pack that cannot be used.
 func New(cfg Config) (*Engine, error) {
 	e := &Engine{
 		decode:  decode.Config{Child: cfg.Child, FFmpeg: cfg.FFmpeg, Limits: cfg.Limits, Logger: cfg.Logger},
@@ -91,6 +94,13 @@ func New(cfg Config) (*Engine, error) {
 		}
 	default:
 		return nil, fmt.Errorf("%w: unknown AAC encoder %q: use builtin or ffmpeg", melodyud.ErrInvalid, cfg.Encoder)
+	}
+	for _, dir := range cfg.Models {
+		pack, err := model.Load(os.DirFS(dir))
+		if err != nil {
+			return nil, fmt.Errorf("%w: model pack %s: %w", melodyud.ErrInvalid, dir, err)
+		}
+		e.features.Models = append(e.features.Models, pack)
 	}
 	e.open = func(ctx context.Context, f *os.File) (source, error) { return decode.Start(ctx, e.decode, f) }
 	return e, nil

@@ -14,9 +14,10 @@ import (
 
 type analyzeCmd struct {
 	engine
-	File string `arg:"" type:"existingfile" help:"Audio file."`
-	JSON bool   `help:"Print everything as JSON."`
-	Plot string `type:"path" placeholder:"OUT.png" help:"Draw waveform, sections, beats, spectrogram and key."`
+	File   string   `arg:"" type:"existingfile" help:"Audio file."`
+	JSON   bool     `help:"Print everything as JSON."`
+	Models []string `type:"existingdir" env:"MELODYUD_MODELS" placeholder:"DIR,…" help:"Directories of model packs, which add embeddings."`
+	Plot   string   `type:"path" placeholder:"OUT.png" help:"Draw waveform, sections, beats, spectrogram and key."`
 }
 
 // Help is printed under the flags.
@@ -31,7 +32,7 @@ func (cmd analyzeCmd) Run(ctx context.Context, s std) error {
 	}
 	defer f.Close()
 	show, done := percent(s, cmd.JSON)
-	config := node.AnalyzeConfig{FFmpeg: cmd.FFmpeg, Progress: show, LogOutput: s.err}
+	config := node.AnalyzeConfig{FFmpeg: cmd.FFmpeg, Models: cmd.Models, Progress: show, LogOutput: s.err}
 	a, err := cmd.analyze(ctx, f, config)
 	done()
 	if err != nil {

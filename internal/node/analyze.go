@@ -19,6 +19,7 @@ import (
 // AnalyzeConfig says how to listen to a local file.
 type AnalyzeConfig struct {
 	Plot      io.Writer     // takes a PNG picture of what was heard; nil: none is drawn
+	Models    []string      // directories of model packs
 	FFmpeg    string        // path; "" looks in PATH, "-" none
 	Child     []string      // command of the decoding child; default: this binary's
 	Progress  func(float64) // hears fractions of the work done; may be nil
@@ -41,7 +42,7 @@ type Analyzed struct {
 // Analyze listens to a local file as a render would, without a server. What is
 // wrong with the file is a *melodyud.Refusal.
 func Analyze(ctx context.Context, f *os.File, c AnalyzeConfig) (Analyzed, error) {
-	engine, err := newEngine(transcode.Config{FFmpeg: c.FFmpeg, Child: c.Child}, c.LogOutput)
+	engine, err := newEngine(transcode.Config{FFmpeg: c.FFmpeg, Child: c.Child, Models: c.Models}, c.LogOutput)
 	if err != nil {
 		return Analyzed{}, err
 	}

@@ -55,6 +55,7 @@ type Config struct {
 	Ladder      melodyud.Ladder `env:"MELODYUD_LADDER" default:"aac-64,aac-96,aac-160,aac-256,flac" help:"Qualities made of every track."`
 	Encoder     string          `env:"MELODYUD_ENCODER" enum:"${encoders}" default:"${encoder}" help:"AAC encoder: ${encoders}. ffmpeg must be installed."`
 	FFmpeg      string          `name:"ffmpeg" env:"MELODYUD_FFMPEG" placeholder:"PATH" help:"ffmpeg for formats the built-in decoders do not know; - for none. Default: the one in PATH, if any."`
+	Models      []string        `env:"MELODYUD_MODELS" type:"path" placeholder:"DIR,…" help:"Directories of model packs, which add embeddings to what is heard."`
 	Concurrency int             `env:"MELODYUD_CONCURRENCY" default:"0" help:"Tracks rendered at once; 0: one for every two processors."`
 	MaxUpload   int64           `env:"MELODYUD_MAX_UPLOAD" default:"2147483648" help:"Largest upload, in bytes."`
 	CacheBytes  int64           `env:"MELODYUD_CACHE_BYTES" default:"268435456" help:"Memory for the edge's cache, in bytes."`

@@ -214,7 +214,7 @@ func withPolicy(policy string, next http.Handler) http.Handler {
 
 func (n *Node) newWorkers(tracks *catalog.Service, heard *sound.Service) (*workers.Service, error) {
 	engine, err := transcode.New(transcode.Config{
-		Child: n.config.Child, Encoder: n.config.Encoder, FFmpeg: n.config.FFmpeg,
+		Child: n.config.Child, Encoder: n.config.Encoder, FFmpeg: n.config.FFmpeg, Models: n.config.Models,
 		Limits: n.config.SoundLimits.decoding(), Logger: n.log,
 	})
 	if err != nil {
