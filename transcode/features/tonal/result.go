@@ -14,6 +14,7 @@ const (
 	tonality = 0.025 // see hearing.tonal
 	luck     = 0.1   // second: how much more of it chance may give a short sound
 	clearly  = 0.15  // the evidence of notes that leaves no doubt of a key
+	moving   = 0.1   // the change of chroma from which on it is music and not one sound
 	steadied = 0.3   // a frame's share of steady peaks from which on it counts in full
 )
 
@@ -47,6 +48,7 @@ type hearing struct {
 	share   float64     // of steady peaks in all power, 0..1
 	focus   float64     // of the peaks' cents around one tuning, 0..1
 	chroma  [12]float64 // mean of the frames, struck ones counting less; largest 1
+	change  float64     // of the chroma: 0 for one standing sound, 0.2 and more in songs
 }
 
 func (l *Listener) hearing(w *weights) (h hearing) {
@@ -75,7 +77,33 @@ func (l *Listener) hearing(w *weights) (h hearing) {
 		h.share /= energy
 	}
 	normalise(&h.chroma)
+	h.change = l.change(w, &h.chroma, floor)
 	return h
+}
+
+// change is 1 less the mean cosine between the mean chroma and that of each frame
+// whose energy is above the floor.
+func (l *Listener) change(w *weights, mean *[12]float64, floor float32) float64 {
+	var alike, frames float64
+	for i := range l.frames {
+		if l.frames[i].energy <= floor {
+			continue
+		}
+		frames++
+		var product, square, whole float64
+		for k, c := range w.classes(&l.frames[i].chroma) {
+			product += float64(float64(c) * mean[k])
+			square += float64(c * c)
+			whole += float64(mean[k] * mean[k])
+		}
+		if square > 0 && whole > 0 {
+			alike += product / math.Sqrt(square*whole)
+		}
+	}
+	if frames == 0 {
+		return 0
+	}
+	return max(0, 1-alike/frames)
 }
 
 // tonal fills in what can be said. What is tonal has steady peaks, at semitones
@@ -105,7 +133,7 @@ func (h *hearing) tonal(cents float64) (t melodyud.Tonal) {
 		return t
 	}
 	t.Key, t.Mode, t.KeyAlt = &g.Key.Key, &g.Key.Mode, &g.Alt
-	t.KeyConfidence = rounded(g.Confidence*min(1, evidence/clearly), 1000)
+	t.KeyConfidence = rounded(g.Confidence*min(1, evidence/clearly)*min(1, h.change/moving), 1000)
 	t.Camelot = Camelot(g.Key)
 	return t
 }

@@ -147,6 +147,24 @@ func TestWhatHasNoKeySaysWhy(t *testing.T) {
 	}
 }
 
+func TestASoundThatStandsHasNoSureKey(t *testing.T) {
+	t.Parallel()
+	one, chord := make([]float32, 12*rate), make([]float32, 12*rate)
+	for i := range one {
+		for h := 1.0; h <= 5; h++ {
+			one[i] += float32(0.1 * math.Sin(2*math.Pi*220*h*float64(i)/rate))
+		}
+		for _, hz := range []float64{130.8, 164.8, 196} {
+			chord[i] += float32(0.1 * math.Sin(2*math.Pi*hz*float64(i)/rate))
+		}
+	}
+	for name, x := range map[string][]float32{"a tone with overtones": one, "a chord": chord} {
+		if got := hear(x).Tonal; got.KeyConfidence != nil && *got.KeyConfidence > 0.1 {
+			t.Errorf("%s: %s", name, text(got))
+		}
+	}
+}
+
 func TestDrumsDoNotHideTheKey(t *testing.T) {
 	t.Parallel()
 	x := song(minor, 9, 0)
