@@ -1,6 +1,7 @@
 package decode_test
 
 import (
+	"bytes"
 	"os"
 	"testing"
 
@@ -100,4 +101,11 @@ func TestFLACDecodesExactly(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestBW64DecodesAsRF64Does(t *testing.T) { // ITU-R BS.2088
+	t.Parallel()
+	s := withDefaults(fixtures.Spec{RF64: true, Encoding: fixtures.S24})
+	body := bytes.Replace(bytesOf(t, fixtures.WAV, s), []byte("RF64"), []byte("BW64"), 1)
+	checkExact(t, decodeAll(t, decode.Config{FFmpeg: "-"}, masterFile(t, body)), s, 24)
 }

@@ -151,6 +151,55 @@ func TestMP3sGluedTogetherAreRefused(t *testing.T) {
 	}
 }
 
+// TestAnMP3ThatEndsInsideOfAFrameIsTakenWithAWarning: without a Xing header nobody
+// knows how much is missing.
+func TestAnMP3ThatEndsInsideOfAFrameIsTakenWithAWarning(t *testing.T) {
+	t.Parallel()
+	frame := append([]byte{0xFF, 0xFB, 0x90, 0xC4}, make([]byte, 413)...) // 128 kbit/s, 44.1 kHz, mono, silent
+	whole := bytes.Repeat(frame, 20)
+	for _, cut := range []int{0, 1, 300} {
+		r := decodeAll(t, decode.Config{FFmpeg: "-"}, masterFile(t, whole[:len(whole)-cut]))
+		warned, lost := len(r.facts.Warnings) == 1, (cut+416)/417
+		if r.err != nil || warned != (cut > 0) || r.facts.Samples != int64(1152*(20-lost)) {
+			t.Errorf("%d bytes short: %d samples, %q, %v", cut, r.facts.Samples, r.facts.Warnings, r.err)
+		}
+	}
+}
+
+// TestLongSilenceInAFewBytesIsJudgedByItsDuration: by what the header says at once,
+// by what comes out where the header says nothing, and in little memory.
+func TestLongSilenceInAFewBytesIsJudgedByItsDuration(t *testing.T) {
+	t.Parallel()
+	const seconds = 240
+	told := written(fixtures.FLAC, fixtures.Spec{Rate: 8000, Channels: 1, Samples: seconds * 8000, Wave: fixtures.Silence})
+	untold := bytes.Clone(told)
+	untold[21] &= 0xF0 // the number of samples in STREAMINFO: 36 bits
+	clear(untold[22:26])
+	for name, body := range map[string][]byte{"told": told, "not told": untold} {
+		for most, want := range map[time.Duration]string{seconds * time.Second: "", (seconds - 1) * time.Second: "audio.too-long"} {
+			s, err := decode.Start(t.Context(), decode.Config{FFmpeg: "-", Limits: decode.Limits{MaxDuration: most}}, masterFile(t, body))
+			for err == nil {
+				_, err = s.Read()
+			}
+			if err == io.EOF {
+				err = nil
+			}
+			if code := (result{err: err}).code(); code != want {
+				t.Errorf("%s, at most %s: %q, want %q", name, most, code, want)
+			}
+			if s == nil {
+				continue
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			if _, memory := s.Cost(); memory > 128<<20 {
+				t.Errorf("%s: %d bytes took %d MiB", name, len(body), memory>>20)
+			}
+		}
+	}
+}
+
 func TestADescriptionOfABroadcastWaveIsATitleIfThereIsNone(t *testing.T) {
 	t.Parallel()
 	bext := fixtures.Chunk{ID: "bext", Body: append([]byte("Morning take"), make([]byte, 602-12)...)}

@@ -57,6 +57,9 @@ func openMP3(in *Input, at int64) (Facts, Sound, error) {
 	if scan.walk.junk > 0 {
 		facts.Warnings = append(facts.Warnings, "Bytes that are no sound were found between the MP3 frames and left out.")
 	}
+	if scan.walk.cut {
+		facts.Warnings = append(facts.Warnings, "The MP3 ends inside of a frame, which was left out; the end of the sound may be missing.")
+	}
 	facts.adopt(&lab)
 	feed := &mp3Feed{in: in, walk: mpegWalk{w: window{in: in}, at: scan.from, end: scan.walk.end, first: h}}
 	snd, err := scan.decoder(in, feed)
