@@ -21,6 +21,7 @@ type Arrival struct {
 	SHA256   string // of the whole file, in hexadecimal; empty: not known
 	FileName string // never used as a path
 	Tags     melodyud.Tags
+	KeepBoth bool // though the owner has published this very file already
 }
 
 // Expect opens the upload that an arrival will be, as one that is created by tus:
@@ -35,6 +36,9 @@ func (s *Service) Expect(ctx context.Context, a Arrival) (View, error) {
 		Disc: a.Tags.Disc, Number: a.Tags.Number,
 	}
 	c.Metadata.set("filename", a.FileName)
+	if a.KeepBoth {
+		c.Metadata.duplicates = keepBoth
+	}
 	u, err := s.create(ctx, c)
 	return viewOf(u), err
 }

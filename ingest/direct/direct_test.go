@@ -53,6 +53,20 @@ func (c *catalog) Receive(_ context.Context, r melodyud.Receipt) (melodyud.Track
 	return melodyud.Track{ID: r.Track}, nil
 }
 
+func (c *catalog) Replaceable(context.Context, melodyud.UserID, melodyud.TrackID) error {
+	return melodyud.ErrNotFound
+}
+
+// Heard finds what was received of the same bytes, as if it were published.
+func (c *catalog) Heard(_ context.Context, which melodyud.Hearing, _ melodyud.TrackID, _ int) (same []melodyud.Track, err error) {
+	for _, r := range c.receipts() {
+		if r.Owner == which.Owner && r.Master.SHA256 == which.Master {
+			same = append(same, melodyud.Track{ID: r.Track})
+		}
+	}
+	return same, nil
+}
+
 func (c *catalog) receipts() []melodyud.Receipt {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -131,7 +145,7 @@ func (f *fixture) serve(more func(*api.Router)) {
 	f.t.Helper()
 	var err error
 	logger := slog.New(slog.NewTextHandler(f.t.Output(), nil))
-	f.uploads, err = ingest.New(ingest.Config{DB: f.db, Store: f.store, Tracks: f.catalog, PartSize: 1 << 20, Sweep: time.Millisecond, Now: f.clock, Logger: logger})
+	f.uploads, err = ingest.New(ingest.Config{DB: f.db, Store: f.store, Tracks: f.catalog, Library: f.catalog, PartSize: 1 << 20, Sweep: time.Millisecond, Now: f.clock, Logger: logger})
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -383,6 +397,10 @@ func TestAFileGoesStraightToTheBucketAndBecomesATrack(t *testing.T) { // S3-1, S
 	f.awaitEmpty()
 	f.want(202, "")(f.do("POST", "/v1/direct/"+string(u.ID)+"/complete", map[string]any{"parts": []direct.DirectPart{{Number: 1, ETag: "x"}}}, nil)) // the answer was lost
 	f.want(409, "direct.completed")(f.do("POST", "/v1/direct/"+string(u.ID)+"/parts", map[string]any{"numbers": []int{1}}, nil))
+	again := map[string]any{"file_name": "again.wav", "size": len(file), "sha256": sumOf(file)}
+	f.want(409, "upload.duplicate")(f.do("POST", "/v1/direct", again, nil))
+	again["keep_both"] = true
+	f.want(201, "")(f.do("POST", "/v1/direct", again, nil))
 }
 
 func TestWhatIsCompletedIsHeldAgainstWhatWasAnnounced(t *testing.T) {

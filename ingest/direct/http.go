@@ -76,6 +76,7 @@ type createInput struct {
 		Album    string   `json:"album,omitempty" maxLength:"2000"`
 		Disc     int      `json:"disc,omitempty" minimum:"0" maximum:"9999"`
 		Number   int      `json:"number,omitempty" minimum:"0" maximum:"9999"`
+		KeepBoth bool     `json:"keep_both,omitempty" doc:"Take the file even if you have published it already. Asked only with sha256."`
 	}
 }
 
@@ -125,7 +126,8 @@ func (s *Service) postCreate(ctx context.Context, in *createInput) (*output, err
 	b := in.Body
 	v, r, err := s.create(ctx, ingest.Arrival{
 		Via: "direct", Owner: who.User, Size: b.Size, SHA256: strings.ToLower(b.SHA256), FileName: b.FileName,
-		Tags: melodyud.Tags{Title: b.Title, Artist: b.Artist, Album: b.Album, Disc: b.Disc, Number: b.Number},
+		Tags:     melodyud.Tags{Title: b.Title, Artist: b.Artist, Album: b.Album, Disc: b.Disc, Number: b.Number},
+		KeepBoth: b.KeepBoth,
 	})
 	if err != nil {
 		return nil, api.Fail(err)

@@ -75,13 +75,15 @@ func (c *catalog) Track(_ context.Context, who api.Principal, id melodyud.TrackI
 	return melodyud.Track{}, melodyud.ErrNotFound
 }
 
-func (c *catalog) Stored(context.Context, database.Querier, melodyud.UserID, []melodyud.TrackID) (bytes, unmeasured int64, sound time.Duration, err error) {
+func (c *catalog) Stored(context.Context, database.Querier, melodyud.UserID, []melodyud.UploadID) (
+	bytes, unmeasured int64, sound time.Duration, among []melodyud.UploadID, err error,
+) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range c.got {
 		bytes += r.Master.Size
 	}
-	return bytes, 0, 0, nil
+	return bytes, 0, 0, nil, nil
 }
 
 func (c *catalog) receipts() map[string]melodyud.Receipt {

@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,10 +26,11 @@ import (
 
 // tracks knows what has become of uploads.
 type tracks interface {
-	// Stored sums up the owner's tracks that are received or published, but for those
-	// excepted: the bytes of their masters, how many of these bytes have no known
-	// length of sound yet, and the sound of the others.
-	Stored(ctx context.Context, q database.Querier, owner melodyud.UserID, except []melodyud.TrackID) (bytes, unmeasured int64, sound time.Duration, err error)
+	// Stored sums up the owner's tracks that are received or published: the bytes of
+	// their masters, how many of these bytes have no known length of sound yet, and the
+	// sound of the others. It names those of the uploads whose masters are among them.
+	Stored(ctx context.Context, q database.Querier, owner melodyud.UserID, uploads []melodyud.UploadID) (
+		bytes, unmeasured int64, sound time.Duration, among []melodyud.UploadID, err error)
 }
 
 // Limits are what an owner may use; 0 is no limit.
@@ -118,34 +121,36 @@ func (s *Service) use(ctx context.Context, q database.Querier, owner melodyud.Us
 	if err != nil {
 		return Use{}, fmt.Errorf("uploads of %s today: %w", owner, err)
 	}
-	bytes, unmeasured, sound, err := s.config.Tracks.Stored(ctx, q, owner, under)
+	bytes, unmeasured, sound, among, err := s.config.Tracks.Stored(ctx, q, owner, slices.Sorted(maps.Keys(under)))
 	if err != nil {
 		return Use{}, fmt.Errorf("tracks of %s: %w", owner, err)
+	}
+	for _, id := range among { // it became a track a moment ago, and counts once
+		u.Reserved -= under[id]
 	}
 	u.Bytes, u.Sound, u.Expected = bytes, sound, expected(unmeasured+u.Reserved)
 	return u, nil
 }
 
-// reserve adds up the uploads under way and names the tracks they will be: one of
-// them may have become a track a moment ago, and counts once.
-func (u *Use) reserve(ctx context.Context, q database.Querier, owner melodyud.UserID) ([]melodyud.TrackID, error) {
-	rows, err := q.Query(ctx, `SELECT track, length, progress, concat FROM uploads
+// reserve adds up the uploads under way and returns what each takes.
+func (u *Use) reserve(ctx context.Context, q database.Querier, owner melodyud.UserID) (map[melodyud.UploadID]int64, error) {
+	rows, err := q.Query(ctx, `SELECT id, length, progress, concat FROM uploads
 		WHERE owner = ? AND state NOT IN ('received', 'refused', 'expired', 'ended')`, string(owner))
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var under []melodyud.TrackID
+	under := map[melodyud.UploadID]int64{}
 	for rows.Next() {
-		var track melodyud.TrackID
+		var id melodyud.UploadID
 		var concat string
 		var length, progress int64
-		if err := rows.Scan(&track, &length, &progress, &concat); err != nil {
+		if err := rows.Scan(&id, &length, &progress, &concat); err != nil {
 			return nil, err
 		}
-		under = append(under, track)
 		if !strings.HasPrefix(concat, "final") { // of bytes that its partial uploads have reserved
-			u.Reserved += max(length, progress) // the length is -1 while it is not declared
+			under[id] = max(length, progress) // the length is -1 while it is not declared
+			u.Reserved += under[id]
 		}
 	}
 	return under, rows.Err()

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,25 +47,26 @@ func (c *catalog) Receive(_ context.Context, r melodyud.Receipt) (melodyud.Track
 	return melodyud.Track{ID: r.Track}, nil
 }
 
-func (c *catalog) Stored(_ context.Context, _ database.Querier, owner melodyud.UserID, except []melodyud.TrackID) (bytes, unmeasured int64, sound time.Duration, err error) {
+func (c *catalog) Stored(_ context.Context, _ database.Querier, owner melodyud.UserID, uploads []melodyud.UploadID) (
+	bytes, unmeasured int64, sound time.Duration, among []melodyud.UploadID, err error,
+) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := map[melodyud.TrackID]bool{}
-	for _, id := range except {
-		out[id] = true
-	}
 	for id, r := range c.got {
-		if r.Owner != owner || out[id] {
+		if r.Owner != owner {
 			continue
 		}
 		bytes += r.Master.Size
+		if slices.Contains(uploads, r.Upload) {
+			among = append(among, r.Upload)
+		}
 		if d, ok := c.sound[id]; ok {
 			sound += d
 		} else {
 			unmeasured += r.Master.Size
 		}
 	}
-	return bytes, unmeasured, sound, nil
+	return bytes, unmeasured, sound, among, nil
 }
 
 // withdraw forgets every track.
