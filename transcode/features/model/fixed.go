@@ -49,14 +49,21 @@ func (m *matrix) quantise(o int, w []float32) {
 	}
 }
 
-// times sets dst to the matrix times x, whose numbers are units. A row of x may
-// be filled up with zeros.
-func (m *matrix) times(dst []float32, x []int16, unit float64) {
-	q := m.q
-	for o, bias := range m.bias {
-		sum := i16.DotProduct(q[:m.row], x)
-		dst[o] = float32(float64(sum)*float64(m.unit[o]*unit)) + bias
-		q = q[m.row:]
+// scaled returns what 1 in each row's sum means when inputs are units.
+func (m *matrix) scaled(unit float64) []float64 {
+	scales := make([]float64, len(m.unit))
+	for o, u := range m.unit {
+		scales[o] = u * unit
+	}
+	return scales
+}
+
+// times sets dst to the matrix times x. A row of x may be filled up with zeros.
+func (m *matrix) times(dst []float32, x []int16, scales []float64) {
+	q, bias, scales := m.q, m.bias[:len(dst)], scales[:len(dst)]
+	for o := range dst {
+		sum := i16.DotProductUnsafe(q[o*m.row:][:m.row], x)
+		dst[o] = float32(float64(sum)*scales[o]) + bias[o]
 	}
 }
 
@@ -98,6 +105,7 @@ func (c *conv) apply(dst []float32, in [][]float32) {
 	whole := dst
 	x, unit := quantise(in[0], c.matrix.most)
 	x = c.pad(x)
+	scales := c.matrix.scaled(unit)
 	width, step := c.padded[1]*c.padded[2], c.stride[1]*c.in[2]
 	window := make([]int16, c.matrix.row)
 	filters := c.out[2]
@@ -105,7 +113,7 @@ func (c *conv) apply(dst []float32, in [][]float32) {
 		above := x[row*c.stride[0]*width:]
 		for column := range c.out[1] {
 			c.gather(window, above[column*step:], width)
-			c.matrix.times(dst[:filters], window, unit)
+			c.matrix.times(dst[:filters], window, scales)
 			dst = dst[filters:]
 		}
 	}

@@ -65,7 +65,7 @@ func makeDense(b *builder, l *Layer, in []shape) (shape, apply, error) {
 	m, activate, err := b.weigh(in[0].size(), l, l.Units, 1)
 	return out, func(dst []float32, in [][]float32) {
 		q, unit := quantise(in[0], m.most)
-		m.times(dst, q, unit)
+		m.times(dst, q, m.scaled(unit))
 		activate(dst)
 	}, err
 }
@@ -179,8 +179,11 @@ func makeMaxPool(b *builder, l *Layer, in []shape) (shape, apply, error) {
 }
 
 func largest(dst, x []float32) {
+	dst = dst[:len(x)]
 	for c, v := range x {
-		dst[c] = max(dst[c], v)
+		if v > dst[c] {
+			dst[c] = v
+		}
 	}
 }
 
@@ -269,7 +272,9 @@ var activations = map[string]func([]float32){
 	"": func([]float32) {},
 	"relu": func(x []float32) {
 		for i, v := range x {
-			x[i] = max(v, 0)
+			if v < 0 {
+				x[i] = 0
+			}
 		}
 	},
 	"sigmoid": func(x []float32) {
