@@ -110,7 +110,7 @@ var arrows = map[string][]string{
 	"internal/objectstore/objectstoretest": {"internal/objectstore"},
 	"internal/queue/queuetest":             {"internal/queue"},
 	"packager/packagertest":                {"internal/media", "packager", "packager/dash", "packager/hls"},
-	"transcode/features/embedding/learn":   {"transcode/features/embedding", "transcode/features/timbre"},
+	"transcode/features/embedding/learn":   {"transcode/pcm", "transcode/features/embedding", "transcode/features/spectrum", "transcode/features/timbre"},
 	"transcode/pcm/pcmtest":                {"transcode/pcm"},
 }
 
