@@ -74,6 +74,7 @@ test("a track is renamed", async () => {
   await page.getByLabel("Artist").press("Enter");
   await page.getByRole("heading", { name: "First Take ♯1 <b>" }).waitFor();
   await page.getByText("Quality report").waitFor();
+  await page.locator(".outline-picture rect").first().waitFor();
   await page.getByRole("link", { name: "All tracks" }).click();
   await page.locator(".row-title", { hasText: "First Take ♯1 <b>" }).waitFor();
 });

@@ -109,7 +109,7 @@ export const api = {
   quota: () => json<Quota>("GET", "/v1/quota"),
   upload: (url: string) => json<UploadView>("GET", new URL(url, location.href).pathname),
   decide: (url: string, keep: "both" | "discard") => json<UploadView>("POST", `${new URL(url, location.href).pathname}/decision`, { keep }),
-  waveform: async (id: string) => (await call("GET", `${track(id)}/waveform`)).arrayBuffer(),
+  waveform: async (id: string) => (await call("GET", `${track(id)}/waveform?format=dat`)).arrayBuffer(),
 };
 
 /** The longest sides of the pictures there are of a cover, in pixels. */
