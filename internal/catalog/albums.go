@@ -8,6 +8,7 @@ import (
 	"time"
 
 	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/ticket"
 )
@@ -39,6 +40,16 @@ func numbered(n int) int {
 		return 0
 	}
 	return n
+}
+
+// AlbumTracks returns the published tracks of an album that who may play, in order.
+// Errors: ErrNotFound.
+func (s *Service) AlbumTracks(ctx context.Context, who api.Principal, id melodyud.AlbumID) ([]melodyud.Track, error) {
+	_, tracks, err := s.Album(ctx, id)
+	if err == nil && !hears(who, tracks[0].Owner, melodyud.StatePublished) {
+		err = errNoAlbum
+	}
+	return tracks, err
 }
 
 // ensureAlbum gives the tracks that owner calls title an album.

@@ -130,10 +130,7 @@ func (s *Service) playAlbum(ctx context.Context, in *albumInput) (*listPlaybackO
 	if err != nil {
 		return nil, api.Fail(err)
 	}
-	_, tracks, err := s.Album(ctx, melodyud.AlbumID(in.ID))
-	if err == nil && !hears(who, tracks[0].Owner, melodyud.StatePublished) {
-		err = errNoAlbum
-	}
+	tracks, err := s.AlbumTracks(ctx, who, melodyud.AlbumID(in.ID))
 	if err != nil {
 		return nil, api.Fail(err)
 	}

@@ -42,6 +42,7 @@ func (s *Service) Register(r *api.Router) {
 	}
 	huma.Register(r.API, operation("list-audio-features", "/v1/audio-features", "Get the features of several tracks in Spotify's form",
 		"In the order of ids; null for a track that you may not hear or that nobody listened to.", 401, 403, 422), s.severalAudioFeatures)
+	s.registerAlbums(r)
 	s.registerPictures(r)
 	s.registerOps(r)
 }

@@ -24,6 +24,8 @@ type tracks interface {
 	// Audible returns a published track that who may play. Errors: ErrNotFound,
 	// ErrConflict for a track that is not published.
 	Audible(ctx context.Context, who api.Principal, id melodyud.TrackID) (melodyud.Track, error)
+	// AlbumTracks returns the published tracks of an album that who may play.
+	AlbumTracks(ctx context.Context, who api.Principal, id melodyud.AlbumID) ([]melodyud.Track, error)
 }
 
 // library finds what to listen to.
