@@ -9,7 +9,7 @@
 // fillets-ng-data, freedroidrpg-data, fretsonfire-songs-muldjord,
 // fretsonfire-songs-sectoid, hedgewars-data, lincity-ng-data, lugaru-data,
 // pathological, starfighter-data, warmux-data, warzone2100-music, xmoto-data): the
-// Ogg Vorbis and MP3 files from 30 s and 150 kB on, in the order of package and
+// Vorbis, Opus and MP3 files from 30 s and 150 kB on, in the order of package and
 // path, one of each name in a package, no voices. None of these packages is among
 // those that similarity is measured on.
 package main
