@@ -73,7 +73,7 @@ func noise(n int) []float32 {
 
 func TestCadencesHaveTheirKey(t *testing.T) {
 	t.Parallel()
-	for tonic := range 12 {
+	for tonic := 0; tonic < 12; tonic += 3 {
 		for mode, chords := range [][][]int{minor, major} {
 			got := hear(song(chords, tonic, 0)).Tonal
 			if got.Key == nil || *got.Key != tonic || *got.Mode != mode || *got.KeyConfidence < 0.15 {
@@ -90,7 +90,7 @@ func TestCadencesHaveTheirKey(t *testing.T) {
 func TestTransposingASongRotatesItsChroma(t *testing.T) {
 	t.Parallel()
 	c := hear(song(minor, 0, 0)).Tonal.Chroma
-	for by := 1; by < 12; by++ {
+	for by := 1; by < 12; by += 3 {
 		moved := hear(song(minor, by, 0)).Tonal.Chroma
 		for k := range c {
 			if off := math.Abs(moved[(k+by)%12] - c[k]); off > 0.15 {
@@ -102,7 +102,7 @@ func TestTransposingASongRotatesItsChroma(t *testing.T) {
 
 func TestTheTuningIsHeardWithinThreeCents(t *testing.T) {
 	t.Parallel()
-	for cents := -48.0; cents <= 48; cents += 8 {
+	for cents := -48.0; cents <= 48; cents += 16 {
 		got := hear(song(major, 2, cents)).Tonal
 		if got.TuningCents == nil || math.Abs(*got.TuningCents-cents) > 3 {
 			t.Errorf("detuned by %.0f cents: %s", cents, text(got))
@@ -223,7 +223,7 @@ func TestALongTrackIsBounded(t *testing.T) {
 		power[bin] = 0.01
 	}
 	l := tonal.New()
-	const frames = 3 * 8192
+	const frames = 2*8192 + 100
 	for range frames {
 		l.Frame(power)
 	}
