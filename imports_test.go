@@ -89,7 +89,7 @@ var arrows = map[string][]string{
 	"ingest/direct":        append([]string{"ingest"}, shared...),
 	"ingest/inbox":         append([]string{"ingest", "internal/database/lease"}, shared...),
 	"internal/accounts":    shared,
-	"internal/catalog":     append([]string{"internal/catalog/feed"}, shared...),
+	"internal/catalog":     append([]string{"internal/catalog/feed", "internal/catalog/hearing"}, shared...),
 	"internal/sound":       append([]string{"internal/sound/table"}, shared...),
 	"internal/sound/table": {},
 	"internal/duplicates":  append([]string{"transcode/features/fingerprint"}, shared...),
@@ -98,7 +98,8 @@ var arrows = map[string][]string{
 	"edge/cache":           {"internal/objectstore"},
 
 	// Parts of services.
-	"internal/catalog/feed": {"internal/api"},
+	"internal/catalog/hearing": {},
+	"internal/catalog/feed":    {"internal/api"},
 
 	// The page, and the suites, which only tests import.
 	"web":                                  {},

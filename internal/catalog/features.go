@@ -7,16 +7,14 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/catalog/hearing"
 	"github.com/melodyud/melodyud/internal/database"
 )
 
 // Audible returns a published track that who may play. Errors: ErrNotFound,
 // ErrConflict for a track that is not published.
 func (s *Service) Audible(ctx context.Context, who api.Principal, id melodyud.TrackID) (melodyud.Track, error) {
-	r, err := s.audible(ctx, who, id)
-	if err == nil && (r.State != melodyud.StatePublished || r.Release == nil) {
-		err = errNotPlayable
-	}
+	r, err := s.published(ctx, who, id)
 	if err != nil {
 		return melodyud.Track{}, err
 	}
@@ -41,16 +39,12 @@ func noteFeatures(ctx context.Context, tx database.Tx, master string, set melody
 // Relistening is Listening for a published track on which nobody holds a claim.
 // One that is not published any more is ErrConflict: its objects go.
 func (s *Service) Relistening(ctx context.Context, t melodyud.Track, set melodyud.FeatureSet) error {
-	err := s.c.Database.InTx(ctx, func(tx database.Tx) error {
+	return s.c.Database.InTx(ctx, func(tx database.Tx) error {
 		if _, err := stillHeard(ctx, tx, t); err != nil {
 			return err
 		}
 		return noteFeatures(ctx, tx, t.Release.Master.SHA256, set)
 	})
-	if err != nil {
-		return fmt.Errorf("features of track %s: %w", t.ID, err)
-	}
-	return nil
 }
 
 // Relistened gives t's release the features whose objects are all stored, and
@@ -58,10 +52,11 @@ func (s *Service) Relistening(ctx context.Context, t melodyud.Track, set melodyu
 // withdrawn or has another release meanwhile, it is ErrConflict and the objects are
 // owed to the collector.
 func (s *Service) Relistened(ctx context.Context, t melodyud.Track, set melodyud.FeatureSet) error {
-	late := false
+	var late error
 	err := s.c.Database.InTx(ctx, func(tx database.Tx) error {
 		r, err := stillHeard(ctx, tx, t)
-		if late = errors.Is(err, melodyud.ErrConflict); late {
+		if late = nil; errors.Is(err, melodyud.ErrConflict) {
+			late = err
 			return s.oweFeatures(ctx, tx, t, set)
 		}
 		if err != nil || r.Release.FeaturesHash == set.Hash {
@@ -75,13 +70,7 @@ func (s *Service) Relistened(ctx context.Context, t melodyud.Track, set melodyud
 			Release: r.Release.ID, RenderHash: r.Release.RenderHash, FeaturesHash: set.Hash,
 		})
 	})
-	if err == nil && late {
-		err = fmt.Errorf("%w: it was withdrawn or replaced", melodyud.ErrConflict)
-	}
-	if err != nil {
-		return fmt.Errorf("features of track %s: %w", t.ID, err)
-	}
-	return nil
+	return errors.Join(err, late)
 }
 
 // stillHeard loads t if listeners still hear the same release of it.
@@ -91,7 +80,7 @@ func stillHeard(ctx context.Context, tx database.Tx, t melodyud.Track) (*row, er
 		return nil, err
 	}
 	if r.State != melodyud.StatePublished || r.Release == nil || t.Release == nil || r.Release.ID != t.Release.ID {
-		return nil, fmt.Errorf("%w: it was withdrawn or replaced", melodyud.ErrConflict)
+		return nil, fmt.Errorf("%w: track %s was withdrawn or replaced", melodyud.ErrConflict, t.ID)
 	}
 	return r, nil
 }
@@ -113,7 +102,7 @@ func (s *Service) oweFeatures(ctx context.Context, tx database.Tx, t melodyud.Tr
 // Heard returns up to limit published tracks behind after that match, in the order
 // of their ids.
 func (s *Service) Heard(ctx context.Context, which melodyud.Hearing, after melodyud.TrackID, limit int) ([]melodyud.Track, error) {
-	where, args := hearing(which)
+	where, args := hearing.Where(which)
 	rows, err := loadAll(ctx, s.c.Database, where+` AND t.id > ? ORDER BY t.id LIMIT ?`, append(args, string(after), limit)...)
 	if err != nil {
 		return nil, err
@@ -127,7 +116,7 @@ func (s *Service) Heard(ctx context.Context, which melodyud.Hearing, after melod
 
 // CountHeard counts what Heard would return, and its length in seconds.
 func (s *Service) CountHeard(ctx context.Context, which melodyud.Hearing) (tracks int, seconds float64, err error) {
-	where, args := hearing(which)
+	where, args := hearing.Where(which)
 	var ms int64
 	err = s.c.Database.QueryRow(ctx, `SELECT COUNT(*), CAST(COALESCE(SUM(r.duration_ns / 1000000), 0) AS BIGINT)
 		FROM tracks t JOIN releases r ON r.id = t.current_release `+where, args, &tracks, &ms)
@@ -135,23 +124,4 @@ func (s *Service) CountHeard(ctx context.Context, which melodyud.Hearing) (track
 		return 0, 0, fmt.Errorf("count tracks: %w", err)
 	}
 	return tracks, float64(ms) / 1000, nil
-}
-
-// hearing is the condition that finds which.
-func hearing(which melodyud.Hearing) (where string, args []any) {
-	where, args = `WHERE t.state = ? AND r.id IS NOT NULL`, []any{string(melodyud.StatePublished)}
-	if which.Track != "" {
-		where, args = where+` AND t.id = ?`, append(args, string(which.Track))
-	}
-	if which.Owner != "" {
-		where, args = where+` AND t.owner = ?`, append(args, string(which.Owner))
-	}
-	if which.Master != "" {
-		where, args = where+` AND t.master_sha256 = ?`, append(args, which.Master)
-	}
-	if which.Below > 0 {
-		where += ` AND NOT EXISTS (SELECT 1 FROM feature_sets f WHERE f.features_hash = r.features_hash AND f.version >= ?)`
-		args = append(args, which.Below)
-	}
-	return where, args
 }

@@ -51,11 +51,17 @@ func (s *Service) playable(ctx context.Context, id string) (api.Principal, *row,
 	if err != nil {
 		return who, nil, err
 	}
-	r, err := s.audible(ctx, who, melodyud.TrackID(id))
+	r, err := s.published(ctx, who, melodyud.TrackID(id))
+	return who, r, err
+}
+
+// published is audible for tracks that have a release to be heard.
+func (s *Service) published(ctx context.Context, who api.Principal, id melodyud.TrackID) (*row, error) {
+	r, err := s.audible(ctx, who, id)
 	if err == nil && (r.State != melodyud.StatePublished || r.Release == nil) {
 		err = errNotPlayable
 	}
-	return who, r, err
+	return r, err
 }
 
 func (s *Service) playTrack(ctx context.Context, in *playInput) (*playbackOutput, error) {
