@@ -12,6 +12,10 @@ import (
 	"github.com/melodyud/melodyud/internal/plain"
 )
 
+const maxReason = 1000 // bytes of a refusal's or a dead letter's text
+
+func keepable(s string) string { return plain.Text(s, maxReason) }
+
 // work is a row of claims.
 type work struct {
 	track   melodyud.TrackID
@@ -311,7 +315,7 @@ func named(r *row, tags melodyud.Tags) (title, artist, album string) {
 		}
 		return ""
 	}
-	return first(r.Title, plain.Line(tags.Title), stem(r.FileName), "Untitled"), first(r.Artist, plain.Line(tags.Artist)), first(r.Album, plain.Line(tags.Album))
+	return first(r.Title, plain.Line(tags.Title), plain.Stem(r.FileName), "Untitled"), first(r.Artist, plain.Line(tags.Artist)), first(r.Album, plain.Line(tags.Album))
 }
 
 // Publish lets listeners hear what the claim's render made: release row, number

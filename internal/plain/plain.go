@@ -54,3 +54,13 @@ func Text(s string, limit int) string {
 	}
 	return s
 }
+
+// Stem is a title for want of a better one: the file's name without its folders and
+// its ending.
+func Stem(fileName string) string {
+	name := fileName[strings.LastIndexAny(fileName, `/\`)+1:]
+	if i := strings.LastIndexByte(name, '.'); i > 0 {
+		name = name[:i]
+	}
+	return Line(name)
+}

@@ -42,3 +42,14 @@ func TestTextsAreCutAtACharacter(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestATitleIsMadeOfAFilesName(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		`C:\Music\01 Morning Light.flac`: "01 Morning Light", "a/b/song.tar.gz": "song.tar", ".hidden": ".hidden", "bare": "bare", "": "",
+	} {
+		if got := plain.Stem(in); got != want {
+			t.Errorf("Stem(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
