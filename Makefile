@@ -72,7 +72,7 @@ e2e: build ## upload and play in a real browser
 	cd web && npm run e2e
 
 bench: build ## speed, as ratios against ffmpeg and flac in the same run
-	@deploy/need ffmpeg:ffmpeg flac:flac taskset:util-linux
+	@deploy/need ffmpeg:ffmpeg flac:flac taskset:util-linux aubioonset:aubio-tools fpcalc:libchromaprint-tools
 	go test -run '^$$' -bench . -benchtime 3x ./transcode/... ./packager/... ./edge/... ./internal/node
 
 bench-sound: ## how well sound is understood, against the truth and other tools; exits 1 when a gate fails
