@@ -154,7 +154,7 @@ const (
 	speedTolerance = 0.01
 	leastSpeed     = 0.005 // a smaller change leaves the fingerprint as it is
 	mostSpeed      = 0.5
-	soundsAlike    = 0.9 // cosine of the embeddings
+	soundsAlike    = 0.95 // cosine of the embeddings
 )
 
 // octaves are what one tempo may be of another when they are of the same music.

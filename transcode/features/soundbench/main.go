@@ -42,6 +42,7 @@ var tables = []table{
 	{"boundaries", boundariesTable},
 	{"fingerprint", fingerprintTable},
 	{"duplicates", duplicatesTable},
+	{"speeds", speedsTable},
 	{"similarity", similarityTable},
 	{"speech", speechTable},
 }
