@@ -20,9 +20,11 @@ const (
 	kept     = 365 * 24 * time.Hour
 	batchRun = 100
 	runners  = 4
-	longest  = 10 * time.Minute // of one visit, with its lease
-	pauses   = 5 * time.Minute  // longest between two tries
-	mostLost = 8                // looks for an object that is not there
+	longest  = 10 * time.Minute // of one visit
+	lease    = 30 * time.Second // nobody else visits an upload for so long after a beat
+	beat     = lease / 3
+	pauses   = 5 * time.Minute // longest between two tries
+	mostLost = 8               // looks for an object that is not there
 )
 
 // Run brings what is complete into the store, and frees the parts and objects of
@@ -85,7 +87,7 @@ func (s *Service) due(ctx context.Context) ([]melodyud.UploadID, error) {
 }
 
 // visit does what is due with one upload, unless another process does. Its lease is
-// the due time; what failed is due again after a growing pause.
+// the due time, renewed while it works; what failed is due again after a growing pause.
 func (s *Service) visit(ctx context.Context, id melodyud.UploadID) error {
 	r, err := s.load(ctx, id)
 	if errors.Is(err, melodyud.ErrNotFound) {
@@ -96,15 +98,43 @@ func (s *Service) visit(ctx context.Context, id melodyud.UploadID) error {
 	}
 	now := s.config.Now()
 	n, err := s.config.DB.Exec(ctx, `UPDATE direct_uploads SET due = ?, attempt = attempt + 1 WHERE upload = ? AND attempt = ? AND due <= ?`,
-		database.Millis(now.Add(longest)), string(id), r.Attempt, database.Millis(now))
+		database.Millis(now.Add(lease)), string(id), r.Attempt, database.Millis(now))
 	if err != nil || n == 0 {
 		return err
 	}
+	release := s.hold(ctx, r)
 	next, err := s.step(ctx, r)
+	release()
 	if next >= 0 {
 		err = errors.Join(err, s.again(ctx, r, next))
 	}
 	return err
+}
+
+// hold renews the lease until the returned function is called. If it fails for long
+// two may work at once, which the upload's row stands.
+func (s *Service) hold(ctx context.Context, r row) (release func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(beat)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				if err := s.again(ctx, r, lease); err != nil && ctx.Err() == nil {
+					s.config.Logger.Info("lease of a direct upload not renewed", "upload", string(r.Upload), "error", err)
+				}
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 const never = time.Duration(-1)

@@ -155,3 +155,61 @@ func TestABucketForDirectUploadsNeedsAKeyOfItsOwn(t *testing.T) { // faults.md A
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestWhatCameByAnotherDoorSurvivesAKill(t *testing.T) { // faults.md section 4
+	if testing.Short() {
+		t.Skip("kills 4 processes; left out by -short")
+	}
+	t.Parallel()
+	file := song(t, 1.5, 80)
+	for point, send := range map[string]func(p *person, data string){
+		"inbox.expected": func(p *person, data string) { p.dropInto(data, file) },
+		"inbox.received": func(p *person, data string) { p.dropInto(data, file) },
+		"direct.joined":  func(p *person, _ string) { p.direct("song.wav", file) },
+		"direct.fetched": func(p *person, _ string) { p.direct("song.wav", file) },
+	} {
+		t.Run(point, func(t *testing.T) {
+			t.Parallel()
+			data := t.TempDir()
+			c := node.Config{Data: data, Addr: freeAddr(t), Ladder: oneQuality(), Doors: node.Doors{InboxSettle: time.Millisecond}}
+			first := spawn(t, c, point+":kill:1")
+			p := as(t, first.base, data)
+			send(p, data)
+			if !first.killed() {
+				t.Fatalf("nobody passed %s", point)
+			}
+			spawnAgain(t, c)
+			var list struct{ Tracks []trackJSON }
+			p.eventually("the track", func() bool {
+				a, err := p.once("GET", "/v1/tracks", nil)
+				return err == nil && json.Unmarshal(a.body, &list) == nil && len(list.Tracks) > 0 && list.Tracks[0].State == "published"
+			})
+			p.eventually("the way in to be empty", func() bool {
+				left, err := filepath.Glob(filepath.Join(data, "objects", "inbox", "*", "*.wav"))
+				parts, failed := filepath.Glob(filepath.Join(data, "direct", "[dp]*", "*", "*"))
+				return err == nil && failed == nil && len(left)+len(parts) == 0
+			})
+			p.json("GET", "/v1/tracks", nil, &list)
+			if len(list.Tracks) != 1 {
+				t.Errorf("one file became %d tracks", len(list.Tracks))
+			}
+		})
+	}
+}
+
+// dropInto puts a song into the inbox of a server on a directory, as a file manager
+// does: whole.
+func (p *person) dropInto(data string, file []byte) {
+	p.t.Helper()
+	folder := filepath.Join(data, "objects", "inbox", p.me())
+	err := os.MkdirAll(folder, 0o750)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(folder, "song.wav.part"), file, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(filepath.Join(folder, "song.wav.part"), filepath.Join(folder, "song.wav"))
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
