@@ -90,15 +90,26 @@ type world struct {
 	server *httptest.Server
 }
 
+// newWorld has rows for back-fills.
 func newWorld(t *testing.T) *world {
+	t.Helper()
+	return open(t, databasetest.Open(t))
+}
+
+// newShow only shows what there is.
+func newShow(t *testing.T) *world {
+	t.Helper()
+	return open(t, struct{ database.DB }{})
+}
+
+func open(t *testing.T, db database.DB) *world {
 	t.Helper()
 	store, err := dir.Open(dir.Config{Path: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	w := &world{t: t, store: store, shelf: shelf{}}
-	w.db = databasetest.Open(t)
+	w := &world{t: t, store: store, shelf: shelf{}, db: db}
 	s, err := sound.New(sound.Config{
 		Tracks: w.shelf, Library: w.shelf, Store: store, Database: w.db, Bell: &w.bell, Lease: time.Minute,
 		Now: func() time.Time { return published.Add(w.since) },
@@ -201,7 +212,7 @@ func song() (melodyud.Features, melodyud.Analysis) {
 
 func TestTheViewsHaveSpotifysForm(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newShow(t)
 	f, a := song()
 	full := w.heard("full", f, a)
 	empty := w.heard("empty", melodyud.Features{Duration: 0.5}, melodyud.Analysis{})
@@ -267,7 +278,7 @@ func TestTheSchemasNoticeAWrongView(t *testing.T) {
 
 func TestTheViewsSayWhatWasHeard(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newShow(t)
 	f, a := song()
 	id := w.heard("full", f, a)
 	_, body, _ := w.get("/v1/tracks/" + string(id) + "/audio-features")
@@ -299,7 +310,7 @@ func TestTheViewsSayWhatWasHeard(t *testing.T) {
 
 func TestSeveralTracksAreAnsweredInTheirOrder(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newShow(t)
 	a := w.heard("a", melodyud.Features{Duration: 1}, melodyud.Analysis{})
 	b := w.heard("b", melodyud.Features{Duration: 2}, melodyud.Analysis{})
 	status, body, _ := w.get(fmt.Sprintf("/v1/audio-features?ids=%s,%s,nonsense,%s", b, a, w.track("unheard")))
@@ -332,7 +343,7 @@ func dat(rate, zoom int32, pairs ...int8) []byte {
 
 func TestWaveformsComeInBothLevelsAndForms(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newShow(t)
 	id := w.track("wave")
 	detail, overview := dat(44100, 512, -1, 2, -128, 127, 0, 0), dat(44100, 9000, -128, 127)
 	w.put("features/wave/waveform.dat", detail)
@@ -359,7 +370,7 @@ func TestWaveformsComeInBothLevelsAndForms(t *testing.T) {
 
 func TestADamagedWaveformIsAFaultOfOurs(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newShow(t)
 	whole := dat(44100, 512, 1, 2)
 	for i, broken := range [][]byte{whole[:20], whole[:len(whole)-1], dat(1, 1), []byte("a picture instead of peaks......")} {
 		hash := fmt.Sprint("broken", i)
@@ -375,7 +386,7 @@ func TestADamagedWaveformIsAFaultOfOurs(t *testing.T) {
 
 func TestTracksOfOlderVersionsShowWhatTheyHave(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newShow(t)
 	id := string(w.track(""))
 	w.put("media/render/waveform.dat", dat(44100, 256, 1, 2))
 	if status, body, _ := w.get("/v1/tracks/" + id + "/waveform"); status != 200 || len(body) != 26 {
@@ -391,7 +402,7 @@ func TestTracksOfOlderVersionsShowWhatTheyHave(t *testing.T) {
 
 func TestEverythingIsCachedUnderAStrongTag(t *testing.T) { // RFC 9110 section 8.8.3
 	t.Parallel()
-	w := newWorld(t)
+	w := newShow(t)
 	f, a := song()
 	id := w.heard("full", f, a)
 	w.put("features/full/waveform.dat", dat(44100, 512, 1, 2))
@@ -432,7 +443,7 @@ func TestEverythingIsCachedUnderAStrongTag(t *testing.T) { // RFC 9110 section 8
 
 func TestOnlyWhoMayHearATrackSeesWhatWasHeard(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newShow(t)
 	id := w.heard("full", melodyud.Features{}, melodyud.Analysis{})
 	for _, path := range []string{"features", "analysis", "audio-features", "audio-analysis", "waveform", "cover"} {
 		for who, want := range map[string]int{"": 401, "nobody": 403} {

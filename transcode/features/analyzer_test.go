@@ -112,18 +112,18 @@ func odd() map[string]struct {
 		"nothing":        {stereo, [][]float32{{}, {}}},
 		"one sample":     {mono, [][]float32{{0.5}}},
 		"half a second":  {stereo, times(2, song(44100, 1)[:22050])},
-		"silence":        {stereo, times(2, make([]float32, 10*44100))},
-		"almost silence": {mono, times(1, noise(5*44100, 1e-7))},
-		"noise":          {stereo, times(2, noise(10*44100, 0.5))},
-		"mono":           {mono, times(1, song(44100, 8))},
+		"silence":        {stereo, times(2, make([]float32, 4*44100))},
+		"almost silence": {mono, times(1, noise(3*44100, 1e-7))},
+		"noise":          {stereo, times(2, noise(6*44100, 0.5))},
+		"mono":           {mono, times(1, song(44100, 3))},
 		"8 kHz":          {pcm.Format{Rate: 8000, Channels: 1, BitDepth: 16}, times(1, song(8000, 8))},
-		"192 kHz":        {pcm.Format{Rate: 192000, Channels: 2, BitDepth: 24}, times(2, song(192000, 3))},
-		"direct current": {stereo, times(2, constant(5*44100, 0.7))},
+		"192 kHz":        {pcm.Format{Rate: 192000, Channels: 2, BitDepth: 24}, times(2, song(192000, 1))},
+		"direct current": {stereo, times(2, constant(3*44100, 0.7))},
 		"full scale":     {mono, times(1, constant(3*44100, 1))},
-		"clipped":        {stereo, times(2, clipped(44100, 6*44100))},
-		"eight channels": {pcm.Format{Rate: 48000, Channels: 8, BitDepth: 24}, times(8, song(48000, 4))},
+		"clipped":        {stereo, times(2, clipped(44100, 3*44100))},
+		"eight channels": {pcm.Format{Rate: 48000, Channels: 8, BitDepth: 24}, times(8, song(48000, 1))},
 		"click":          {mono, [][]float32{append(make([]float32, 44100), append([]float32{1}, make([]float32, 44100)...)...)}},
-		"far too loud":   {mono, times(1, noise(3*44100, 1e30))},
+		"far too loud":   {mono, times(1, noise(1*44100, 1e30))},
 		"denormal":       {mono, times(1, constant(3*44100, 1e-42))},
 		"out of phase":   {stereo, [][]float32{constant(44100, 0.5), constant(44100, -0.5)}},
 	}
@@ -139,7 +139,29 @@ func TestNoSoundMakesNumbersThatAreNone(t *testing.T) {
 				walk(t, part, reflect.ValueOf(v))
 			}
 			document(t, f, d) // JSON has no NaN
+			if !musical[name] {
+				saysNothing(t, &f)
+			}
 		})
+	}
+}
+
+// musical are the odd sounds that have a pulse or a key.
+var musical = map[string]bool{"mono": true, "8 kHz": true, "192 kHz": true, "eight channels": true, "clipped": true, "far too loud": true}
+
+// saysNothing expects no confident tempo or key, and a reason for each that is missing.
+func saysNothing(t *testing.T, f *melodyud.Features) {
+	t.Helper()
+	const sure = 0.5
+	if f.Rhythm.Tempo != nil && *f.Rhythm.TempoConfidence > sure {
+		t.Errorf("a tempo of %v, by %v", *f.Rhythm.Tempo, *f.Rhythm.TempoConfidence)
+	}
+	if f.Tonal.Key != nil && *f.Tonal.KeyConfidence > sure {
+		t.Errorf("key %d, by %v", *f.Tonal.Key, *f.Tonal.KeyConfidence)
+	}
+	if f.Rhythm.Tempo == nil && f.Rhythm.Reason == "" || f.Tonal.Key == nil && f.Tonal.Reason == "" ||
+		f.Timbre.Centroid == nil && f.Timbre.Reason == "" {
+		t.Errorf("nothing is said, and not why: %+v %+v %+v", f.Rhythm, f.Tonal, f.Timbre)
 	}
 }
 
@@ -165,31 +187,13 @@ func walk(t *testing.T, path string, v reflect.Value) {
 	}
 }
 
-func TestWhatHasNoPulseOrKeyIsGivenNone(t *testing.T) {
-	t.Parallel()
-	const sure = 0.5
-	all := odd()
-	for _, name := range []string{"nothing", "one sample", "half a second", "silence", "almost silence", "noise", "direct current", "full scale", "click", "denormal", "out of phase"} {
-		f, _ := hear(t, all[name].format, all[name].sound, 8192)
-		if f.Rhythm.Tempo != nil && *f.Rhythm.TempoConfidence > sure {
-			t.Errorf("%s has a tempo of %v, by %v", name, *f.Rhythm.Tempo, *f.Rhythm.TempoConfidence)
-		}
-		if f.Tonal.Key != nil && *f.Tonal.KeyConfidence > sure {
-			t.Errorf("%s is in key %d, by %v", name, *f.Tonal.Key, *f.Tonal.KeyConfidence)
-		}
-		if f.Rhythm.Tempo == nil && f.Rhythm.Reason == "" || f.Timbre.Centroid == nil && f.Timbre.Reason == "" {
-			t.Errorf("%s: nothing is said, and not why: %+v %+v", name, f.Rhythm, f.Timbre)
-		}
-	}
-}
-
 func TestTheDocumentDoesNotDependOnBlocks(t *testing.T) {
 	t.Parallel()
 	format := pcm.Format{Rate: 44100, Channels: 2, BitDepth: 16}
-	sound := [][]float32{song(44100, 12), noise(12*44100, 0.1)}
+	sound := [][]float32{song(44100, 5), noise(5*44100, 0.1)}
 	f, d := hear(t, format, sound, 1<<20)
 	want := document(t, f, d)
-	for _, n := range []int{8192, 4097, 333} {
+	for _, n := range []int{8192, 333} {
 		f, d := hear(t, format, sound, n)
 		if got := document(t, f, d); !bytes.Equal(got, want) {
 			t.Errorf("blocks of %d samples give another document:\n%s\n%s", n, got, want)
@@ -199,11 +203,11 @@ func TestTheDocumentDoesNotDependOnBlocks(t *testing.T) {
 
 func TestASongIsHeardForWhatItIs(t *testing.T) {
 	t.Parallel()
-	f, d := hear(t, pcm.Format{Rate: 44100, Channels: 2, BitDepth: 16}, times(2, song(44100, 24)), 8192)
-	if f.Schema != melodyud.FeaturesSchema || f.Version == "" || len(f.ParamsHash) != 16 || f.Duration != 24 || f.SampleRate != 44100 || f.Channels != 2 || f.BitDepth != 16 {
+	f, d := hear(t, pcm.Format{Rate: 44100, Channels: 2, BitDepth: 16}, times(2, song(44100, 12)), 8192)
+	if f.Schema != melodyud.FeaturesSchema || f.Version == "" || len(f.ParamsHash) != 16 || f.Duration != 12 || f.SampleRate != 44100 || f.Channels != 2 || f.BitDepth != 16 {
 		t.Errorf("%+v", f)
 	}
-	if f.Rhythm.Tempo == nil || math.Abs(math.Mod(*f.Rhythm.Tempo+0.25, 60)-0.25) > 0.25 || len(f.Rhythm.Beats) < 20 {
+	if f.Rhythm.Tempo == nil || math.Abs(math.Mod(*f.Rhythm.Tempo+0.25, 60)-0.25) > 0.25 || len(f.Rhythm.Beats) < 10 {
 		t.Errorf("rhythm %+v", f.Rhythm)
 	}
 	if f.Loudness.Integrated == nil || f.Timbre.Centroid == nil || len(d.Tatums) < len(f.Rhythm.Beats) {

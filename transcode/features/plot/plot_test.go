@@ -79,6 +79,9 @@ func TestATonesLineIsAtItsHeight(t *testing.T) {
 
 func TestASheetIsDrawnOfWhateverIsKnown(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("pictures of a million points each")
+	}
 	long := full()
 	for i := range 9000 {
 		long.Rhythm.Beats = append(long.Rhythm.Beats, float64(i)/4500)
@@ -102,12 +105,15 @@ func TestASheetIsDrawnOfWhateverIsKnown(t *testing.T) {
 
 func TestTheSpectrogramOfALongTrackStaysSmall(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("a minute of sound")
+	}
 	s, err := plot.NewSpectrogram(pcm.Format{Rate: 8000, Channels: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	block := pcm.Block{Samples: [][]float32{pcmtest.Sine(8000, 440, 0.5, 0, 8000)}}
-	for range 120 { // seconds: twice what fits at the finest
+	for range 60 { // seconds: more than fits at the finest
 		s.Write(block)
 	}
 	s.Close()
