@@ -207,8 +207,7 @@ const MaxNumber = 9999
 // Hearing selects published tracks by what was heard of them. Conditions that are
 // set must all hold; the zero value is every published track.
 type Hearing struct {
-	Track  TrackID // only this one
-	Owner  UserID  // only this creator's
-	Below  int     // only those whose analyzer version is lower, or that have none; 0: any
-	Master string  // only those made of a master with this SHA-256
+	Track TrackID // only this one
+	Owner UserID  // only this creator's
+	Below int     // only those whose analyzer version is lower, or that have none; 0: any
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/melodyud/melodyud/internal/database"
 )
 
-// StateDuplicate is that of an upload whose very bytes its owner has published
+// StateDuplicate is that of an upload whose very bytes its owner has sent
 // already: they are kept until the owner decides, or the upload expires.
 const StateDuplicate State = "duplicate"
 
@@ -17,7 +17,8 @@ const StateDuplicate State = "duplicate"
 type library interface {
 	// Replaceable says whether owner may give the track other audio.
 	Replaceable(ctx context.Context, owner melodyud.UserID, track melodyud.TrackID) error
-	Heard(ctx context.Context, which melodyud.Hearing, after melodyud.TrackID, limit int) ([]melodyud.Track, error)
+	// Twin returns another track of owner made of the bytes with this SHA-256, or "".
+	Twin(ctx context.Context, owner melodyud.UserID, sha256 string, than melodyud.TrackID) (melodyud.TrackID, error)
 }
 
 // What a creator may say of an upload that is a duplicate.
@@ -33,7 +34,7 @@ var errUndecidable = melodyud.Refuse(melodyud.ErrConflict, "upload.undecidable",
 
 func errTwin(t melodyud.TrackID) *melodyud.Refusal {
 	return melodyud.Refuse(melodyud.ErrConflict, "upload.duplicate",
-		"You have published this very file already: it is your track "+string(t)+". To have it twice, say so: keep both.")
+		"You have sent this very file already: it is your track "+string(t)+". To have it twice, say so: keep both.")
 }
 
 // declared takes the hash that the metadata declares and refuses the creation of
@@ -55,18 +56,12 @@ func (s *Service) declared(ctx context.Context, c *creation) error {
 	return err
 }
 
-// twin returns another published track of the owner with the bytes of u, or "".
+// twin returns another track of the owner with the bytes of u, or "".
 func (s *Service) twin(ctx context.Context, u upload) (melodyud.TrackID, error) {
 	if s.config.Library == nil {
 		return "", nil
 	}
-	found, err := s.config.Library.Heard(ctx, melodyud.Hearing{Owner: u.Owner, Master: u.SHA256}, "", 2)
-	for _, t := range found {
-		if t.ID != u.Track {
-			return t.ID, nil
-		}
-	}
-	return "", err
+	return s.config.Library.Twin(ctx, u.Owner, u.SHA256, u.Track)
 }
 
 // heldBack keeps a complete upload from becoming a second track of the same bytes

@@ -18,14 +18,14 @@ import (
 	"github.com/melodyud/melodyud/internal/api"
 )
 
-// Heard implements the library: whatever was received is published.
-func (c *catalog) Heard(_ context.Context, which melodyud.Hearing, _ melodyud.TrackID, _ int) (found []melodyud.Track, _ error) {
+// Twin implements the library: whatever was received stays.
+func (c *catalog) Twin(_ context.Context, owner melodyud.UserID, sha256 string, than melodyud.TrackID) (twin melodyud.TrackID, _ error) {
 	for _, r := range c.receipts() {
-		if r.Owner == which.Owner && r.Master.SHA256 == which.Master {
-			found = append(found, melodyud.Track{ID: r.Track, Owner: r.Owner})
+		if r.Owner == owner && r.Master.SHA256 == sha256 && r.Track != than && (twin == "" || r.Track < twin) {
+			twin = r.Track
 		}
 	}
-	return found, nil
+	return twin, nil
 }
 
 var twice = []byte(strings.Repeat("the very same bytes ", 50))

@@ -57,14 +57,14 @@ func (c *catalog) Replaceable(context.Context, melodyud.UserID, melodyud.TrackID
 	return melodyud.ErrNotFound
 }
 
-// Heard finds what was received of the same bytes, as if it were published.
-func (c *catalog) Heard(_ context.Context, which melodyud.Hearing, _ melodyud.TrackID, _ int) (same []melodyud.Track, err error) {
+// Twin finds what was received of the same bytes.
+func (c *catalog) Twin(_ context.Context, owner melodyud.UserID, sha256 string, than melodyud.TrackID) (melodyud.TrackID, error) {
 	for _, r := range c.receipts() {
-		if r.Owner == which.Owner && r.Master.SHA256 == which.Master {
-			same = append(same, melodyud.Track{ID: r.Track})
+		if r.Owner == owner && r.Master.SHA256 == sha256 && r.Track != than {
+			return r.Track, nil
 		}
 	}
-	return same, nil
+	return "", nil
 }
 
 func (c *catalog) receipts() []melodyud.Receipt {

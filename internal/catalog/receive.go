@@ -91,6 +91,17 @@ func (s *Service) receive(ctx context.Context, r melodyud.Receipt) (melodyud.Tra
 	return track, err
 }
 
+// Twin returns another track of owner that is made, or being made, of the bytes with
+// this SHA-256; "" if there is none.
+func (s *Service) Twin(ctx context.Context, owner melodyud.UserID, sha256 string, than melodyud.TrackID) (melodyud.TrackID, error) {
+	rows, err := loadAll(ctx, s.c.Database, `WHERE t.owner = ? AND t.master_sha256 = ? AND t.state IN (?, ?) AND t.id <> ? ORDER BY t.id LIMIT 1`,
+		string(owner), sha256, string(melodyud.StateReceived), string(melodyud.StatePublished), string(than))
+	if err != nil || len(rows) == 0 {
+		return "", err
+	}
+	return rows[0].ID, nil
+}
+
 // taken reports whether r's upload was taken over before.
 func (s *Service) taken(ctx context.Context, tx database.Tx, r melodyud.Receipt) (bool, error) {
 	var n int64

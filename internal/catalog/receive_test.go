@@ -200,3 +200,30 @@ func TestRenamingToldOnceAndOnlyIfItChanges(t *testing.T) {
 		t.Errorf("facts %v", got)
 	}
 }
+
+func TestATwinIsAnotherTrackOfTheSameCreatorsSameBytes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := t.Context()
+	first := w.receive(nora)
+	w.receive(emil)
+	twin := func(owner melodyud.UserID, than melodyud.TrackID) melodyud.TrackID {
+		id, err := w.Twin(ctx, owner, first.Master.SHA256, than)
+		w.must(err)
+		return id
+	}
+	if got := twin(nora.User, ""); got != first.ID {
+		t.Errorf("while it is prepared: %q", got)
+	}
+	if got := twin(nora.User, first.ID); got != "" {
+		t.Errorf("its own twin is %q", got)
+	}
+	w.publish(first.ID)
+	if got := twin(nora.User, ""); got != first.ID {
+		t.Errorf("published: %q", got)
+	}
+	w.must(w.Withdraw(ctx, nora, first.ID))
+	if got := twin(nora.User, ""); got != "" {
+		t.Errorf("withdrawn: %q", got)
+	}
+}

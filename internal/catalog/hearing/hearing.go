@@ -13,9 +13,6 @@ func Where(which melodyud.Hearing) (where string, args []any) {
 	if which.Owner != "" {
 		where, args = where+` AND t.owner = ?`, append(args, string(which.Owner))
 	}
-	if which.Master != "" {
-		where, args = where+` AND t.master_sha256 = ?`, append(args, which.Master)
-	}
 	if which.Below > 0 {
 		where += ` AND NOT EXISTS (SELECT 1 FROM feature_sets f WHERE f.features_hash = r.features_hash AND f.version >= ?)`
 		args = append(args, which.Below)
