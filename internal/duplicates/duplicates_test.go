@@ -82,7 +82,8 @@ func song(n int, seed uint64) sound {
 	x := random.Uint32()
 	for i := range items {
 		if random.IntN(3) > 0 {
-			x ^= random.Uint32() & random.Uint32()
+			flip := random.Uint32()
+			x ^= flip & random.Uint32() // a quarter of the bits
 		}
 		items[i] = x
 	}

@@ -18,7 +18,6 @@ type framer struct {
 	fft    *spectrum.FFT
 	window []float32
 	held   []int16 // fewer than size
-	skip   int     // samples before the next frame
 	x      []float32
 	power  []float32
 	next   func(power []float32)

@@ -107,12 +107,11 @@ func (in *Inspector) Close(l melodyud.Loudness) melodyud.Quality {
 }
 
 func (in *Inspector) measure(q *melodyud.Quality) {
-	seconds := func(n int64) float64 { return float64(n) / float64(in.format.Rate) }
 	if in.silence.first < 0 {
-		q.SilenceHead, q.SilenceTail, q.Reason = new(seconds(in.at)), new(seconds(in.at)), "silent"
+		q.SilenceHead, q.SilenceTail, q.Reason = in.seconds(in.at), in.seconds(in.at), "silent"
 		return
 	}
-	q.SilenceHead, q.SilenceTail = new(seconds(in.silence.first)), new(seconds(in.at-1-in.silence.last))
+	q.SilenceHead, q.SilenceTail = in.seconds(in.silence.first), in.seconds(in.at-1-in.silence.last)
 	flat, offset := int64(0), 0.0
 	for _, c := range in.channels {
 		flat += c.flat
@@ -132,13 +131,19 @@ func (in *Inspector) measure(q *melodyud.Quality) {
 	in.compare(q)
 }
 
+func (in *Inspector) seconds(n int64) *float64 {
+	s := float64(n) / float64(in.format.Rate)
+	return &s
+}
+
 // judgeSource says whether a lossless file was made from a lossy one.
 func (in *Inspector) judgeSource(q *melodyud.Quality, hz float64, abrupt bool) {
 	if !in.source.Lossless {
 		return
 	}
 	cut := abrupt && hz >= edgeLowest && hz <= edgeHighest && in.format.Rate >= 44_100 && in.format.Rate <= 48_000
-	q.FakeLossless = new(cut || in.lossy != nil && in.lossy.found() >= certain)
+	fake := cut || in.lossy != nil && in.lossy.found() >= certain
+	q.FakeLossless = &fake
 }
 
 // compare compares the two channels of stereo.
