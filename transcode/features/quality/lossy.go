@@ -12,8 +12,8 @@ import (
 // looks tell: the work must not grow with the track.
 const (
 	lookFirst      = 1    // second of the track
-	lookEvery      = 4    // seconds
-	mostLooks      = 24   // of a track
+	lookEvery      = 6    // seconds
+	mostLooks      = 20   // of a track
 	transformEvery = 3    // looks of MP3 for one of each other coder
 	certain        = 6.0  // standard deviations; lossless sound stays below 5.5
 	faint          = 1e-6 // mean square of a look that tells nothing
