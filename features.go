@@ -39,7 +39,7 @@ type FeatureSet struct {
 	Version int    // of the analyzer
 }
 
-// Rhythm is a track's pulse.
+// Rhythm is a track's pulse, in its first hour.
 type Rhythm struct {
 	Tempo           *float64  `json:"tempo_bpm"`                 // 30..250
 	TempoConfidence *float64  `json:"tempo_confidence"`          // 0..1

@@ -1,7 +1,8 @@
 // Package transcode renders a creator's file in one pass over its sound: the
 // master is decoded once, in a child process, and its samples fan out to the
 // meters, the waveform and every encoder at the same time. Memory is bounded by
-// the block, never by the track; nothing uncompressed is stored.
+// the block and not by the track, but for some 8 kB a second, for an hour, in which
+// beats are found; nothing uncompressed is stored.
 //
 //	decode.Stream -- blocks --+-- meters, waveform
 //	                          +-- features

@@ -37,9 +37,13 @@ const (
 // Shortest sound that is given a tempo, in seconds.
 const shortest = 2.5
 
-// Tracker collects the spectra of one track. It keeps about 6 kB a second and is
-// for one goroutine.
+// longest is how many frames are kept: an hour's. What follows has no beats.
+const longest = 3600 * spectrum.RateR / spectrum.HopR
+
+// Tracker collects the spectra of one track's first hour. It keeps about 6 kB a
+// second and is for one goroutine.
 type Tracker struct {
+	frames  int
 	onsets  detector
 	harmony collector
 	fluxes  [bandCount][]float32
@@ -53,6 +57,9 @@ func New() *Tracker {
 // Frame takes the next power spectrum, of spectrum.SizeR/2+1 bins, as the STFT of
 // package spectrum makes them.
 func (t *Tracker) Frame(power []float32) {
+	if t.frames++; t.frames > longest {
+		return
+	}
 	flux, ok := t.onsets.frame(power)
 	if !ok {
 		power = nil
