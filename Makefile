@@ -48,10 +48,15 @@ test: ## unit and story tests; what needs a server that is not installed says so
 race: ## the same under the race detector
 	$(TEST) -race $(PACKAGES)
 
+# What computes and shares nothing is not run under the race detector there.
+ENGINES = $(shell go list ./transcode/... ./packager/... ./fixtures/... | grep -v '/transcode$$')
+REAL := MELODYUD_CORPUS=none MELODYUD_INTEGRATION=1 MELODYUD_OUTSIDE=1 MELODYUD_MINIO=$(CURDIR)/.cache/minio
+
 integration: TEST := go test -short -parallel 4 -timeout 20m
 integration: .cache/minio ## the same again, on real Redis, PostgreSQL and MinIO and with outside clients, without the longest
 	@deploy/need redis-server:redis-server initdb:postgresql ffmpeg:ffmpeg mediainfo:mediainfo flac:flac faad:faad mpv:mpv cvlc:vlc-bin+vlc-plugin-base node:nodejs npm:npm
-	MELODYUD_CORPUS=none MELODYUD_INTEGRATION=1 MELODYUD_OUTSIDE=1 MELODYUD_MINIO=$(CURDIR)/.cache/minio $(TEST) -race -count=1 $(PACKAGES)
+	$(REAL) $(TEST) -race -count=1 $(filter-out $(ENGINES),$(PACKAGES))
+	$(REAL) $(TEST) -count=1 $(ENGINES)
 
 .cache/minio:
 	@echo "Building the MinIO server for the tests (some minutes, once)"
