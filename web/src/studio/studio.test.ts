@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Track } from "../api/types";
+import type { Stage, Track } from "../api/types";
 import { Rate } from "./rate";
 import { wayOfTrack } from "./stages";
 import { merge } from "./tracks";
@@ -46,4 +46,14 @@ test("news replace what is known, and stale news do not", () => {
   expect(merge(known, [at("2026-01-01T09:59:59.999Z", "stale")]).get("trk_1")?.title).toBe("first");
   expect(merge(known, [at("2026-01-01T10:00:00Z", "same moment")]).get("trk_1")?.title).toBe("same moment");
   expect(known.get("trk_1")?.title).toBe("first");
+});
+
+test("of what happened in the same millisecond, the later step counts", () => {
+  const at = (state: Track["state"], stage: Stage) => track({ updated: "2026-01-01T10:00:00Z", state, progress: { stage, percent: 0, attempt: 1 } });
+  const known = merge(new Map(), [at("published", "done")]);
+  expect(merge(known, [at("received", "storing")]).get("trk_1")?.state).toBe("published");
+  const rendering = merge(new Map(), [at("received", "rendering")]);
+  expect(merge(rendering, [at("received", "storing")]).get("trk_1")?.progress?.stage).toBe("storing");
+  expect(merge(rendering, [at("received", "queued")]).get("trk_1")?.progress?.stage).toBe("rendering");
+  expect(merge(rendering, [at("refused", "done")]).get("trk_1")?.state).toBe("refused");
 });

@@ -1,7 +1,7 @@
 import { computed, signal } from "@preact/signals";
 import { api, sentence } from "../api/client";
 import { watchTracks, type Link } from "../api/events";
-import type { Names, Track } from "../api/types";
+import type { Names, Stage, Track } from "../api/types";
 import { announce, say } from "../ui/say";
 import { nameOf } from "../ui/format";
 
@@ -22,13 +22,24 @@ export const tracks = computed(() =>
     .sort((a, b) => b.created.localeCompare(a.created) || b.id.localeCompare(a.id)),
 );
 
+const stages: Stage[] = ["queued", "validating", "rendering", "storing", "publishing", "done"];
+
+/** standing orders what may be told of a track within the same millisecond. */
+const standing = (t: Track) => (t.state === "received" ? stages.indexOf(t.progress?.stage ?? "queued") : stages.length);
+
+/** older says whether news of a track, which may come late, is behind what is known. */
+function older(news: Track, known: Track): boolean {
+  // Not compared as text: 10:00:00Z is older than 10:00:00.5Z but sorts after it.
+  const by = Date.parse(news.updated) - Date.parse(known.updated);
+  return by < 0 || (by === 0 && standing(news) < standing(known));
+}
+
 /** merge takes newer news of tracks and drops older. */
 export function merge(known: ReadonlyMap<string, Track>, news: readonly Track[]): Map<string, Track> {
   const merged = new Map(known);
   for (const t of news) {
     const old = merged.get(t.id);
-    // Not compared as text: 10:00:00Z is older than 10:00:00.5Z but sorts after it.
-    if (!old || !(Date.parse(t.updated) < Date.parse(old.updated))) merged.set(t.id, t);
+    if (!old || !older(t, old)) merged.set(t.id, t);
   }
   return merged;
 }
