@@ -27,7 +27,7 @@ func (s *Store) Append(ctx context.Context, key string, offset int64, r io.Reade
 	if err != nil {
 		return 0, translate("append to object", key, err)
 	}
-	defer f.Close()
+	defer release(f)
 	memory := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(memory)
 	n, err := io.CopyBuffer(&behind{f: f, synced: offset, at: offset}, &checked{ctx: ctx, r: r}, *memory)
@@ -52,7 +52,7 @@ func (s *Store) Cut(ctx context.Context, key string, from, to int64) error {
 	if err != nil {
 		return translate("cut object", key, err)
 	}
-	defer f.Close()
+	defer release(f)
 	return translate("cut object", key, errors.Join(f.Truncate(to), f.Sync()))
 }
 
@@ -67,9 +67,15 @@ func (s *Store) extend(ctx context.Context, key string, offset int64) (*os.File,
 		return nil, err
 	}
 	if err := s.claim(f, offset); err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, release(f))
 	}
 	return f, nil
+}
+
+// release unlocks and closes f. Closing alone would leave the lock with a child
+// process that was just being started and holds a copy of every file for a moment.
+func release(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
 }
 
 func (s *Store) openToWrite(key string, create bool) (*os.File, error) {
@@ -92,7 +98,7 @@ func (s *Store) openToWrite(key string, create bool) (*os.File, error) {
 	return nil, fmt.Errorf("%w: its directory keeps being removed", melodyud.ErrUnavailable)
 }
 
-// claim locks f until it is closed and checks that it may be appended to.
+// claim locks f until its release and checks that it may be appended to.
 func (s *Store) claim(f *os.File, size int64) error {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return fmt.Errorf("%w: the object is being written: %w", melodyud.ErrConflict, err)
@@ -162,7 +168,7 @@ func (s *Store) linkOnly(parts []objectstore.Span, temp string) (bool, error) {
 	if err != nil {
 		return false, absent(err)
 	}
-	defer f.Close()
+	defer release(f)
 	if err := s.seal(f, parts[0].Size); err != nil {
 		return false, nil //nolint:nilerr // what cannot be linked is copied
 	}

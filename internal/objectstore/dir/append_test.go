@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -221,4 +222,24 @@ func TestAnAppendToAFullDiskAddsNothing(t *testing.T) { // A7
 	if got := read(t, s, "k"); got != "kept, and more" {
 		t.Errorf("%q", got)
 	}
+}
+
+func TestAChildThatIsBeingStartedLocksNothing(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	grow(t, s, "k", "0", 0)
+	ctx, stop := context.WithCancel(t.Context())
+	var children sync.WaitGroup
+	for range 4 {
+		children.Go(func() {
+			for ctx.Err() == nil {
+				_ = exec.Command("true").Run()
+			}
+		})
+	}
+	for i := range int64(200) {
+		grow(t, s, "k", "x", 1+i)
+	}
+	stop()
+	children.Wait()
 }
