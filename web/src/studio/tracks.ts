@@ -92,7 +92,7 @@ function take(t: Track): void {
 export async function fetchOne(id: string): Promise<void> {
   if (!id) return load();
   try {
-    byID.value = merge(byID.value, [await api.track(id)]);
+    learn(await api.track(id));
   } catch {
     // The event or the next load brings it.
   }
@@ -101,7 +101,7 @@ export async function fetchOne(id: string): Promise<void> {
 /** change stores what a creator types of a track; false when the server said no. */
 export async function change(t: Track, to: Names): Promise<boolean> {
   try {
-    byID.value = merge(byID.value, [await api.change(t.id, to)]);
+    learn(await api.change(t.id, to));
     return true;
   } catch (err) {
     say(sentence(err), { tone: "bad" });
