@@ -25,7 +25,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,11 +41,6 @@ import (
 type store interface {
 	Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, objectstore.Info, error)
 	Stat(ctx context.Context, key string) (objectstore.Info, error)
-}
-
-// tickets tells who may play what.
-type tickets interface {
-	Verify(token, path string, now time.Time) (ticket.Claims, error)
 }
 
 // mediaKeys knows the keys of encrypted sound.
@@ -74,6 +68,7 @@ type Config struct {
 // request.
 type Edge struct {
 	config   Config
+	guard    *guard
 	blocks   *cache.Cache
 	releases *releases
 }
@@ -97,13 +92,18 @@ func New(c Config) (*Edge, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Edge{config: c, blocks: blocks, releases: known}, nil
+	guard, err := newGuard(c.Tickets)
+	if err != nil {
+		return nil, err
+	}
+	return &Edge{config: c, guard: guard, blocks: blocks, releases: known}, nil
 }
 
 // Close stops the caches' own goroutines.
 func (e *Edge) Close() {
 	e.blocks.Close()
 	e.releases.close()
+	e.guard.close()
 }
 
 // Register hangs the playback addresses on r.
@@ -163,8 +163,7 @@ func (e *Edge) open(serve handler) http.Handler {
 }
 
 func (e *Edge) admit(r *http.Request) (play, error) {
-	path := strings.TrimPrefix(r.URL.EscapedPath(), "/p/"+r.PathValue("ticket"))
-	claims, err := e.config.Tickets.Verify(r.PathValue("ticket"), path, e.config.Now())
+	claims, err := e.allowed(r, "/p/")
 	if err != nil {
 		return play{}, err
 	}
@@ -194,7 +193,7 @@ func (p play) rendition(r *http.Request) (*melodyud.Rendition, error) {
 	if !ok {
 		return nil, errGone
 	}
-	if found.Codec == melodyud.CodecFLAC && p.claims.Tier != ticket.Premium {
+	if !opens(p.claims, found) {
 		return nil, errTier
 	}
 	return found, nil

@@ -84,8 +84,7 @@ func (e *Edge) openList(serve listHandler) http.Handler {
 // admitList checks the ticket before any cache is asked (TOK-7), then finds the
 // tracks.
 func (e *Edge) admitList(r *http.Request) (list, error) {
-	path := strings.TrimPrefix(r.URL.EscapedPath(), "/l/"+r.PathValue("ticket"))
-	claims, err := e.config.Tickets.Verify(r.PathValue("ticket"), path, e.config.Now())
+	claims, err := e.allowed(r, "/l/")
 	if err != nil {
 		return list{}, err
 	}
@@ -157,7 +156,7 @@ func (l list) allowed(r *http.Request) (string, error) {
 	if !l.has(name) {
 		return "", errGone
 	}
-	if l.rendition(0, name).Codec == melodyud.CodecFLAC && l.claims.Tier != ticket.Premium {
+	if !opens(l.claims, l.rendition(0, name)) {
 		return "", errTier
 	}
 	return name, nil

@@ -65,7 +65,7 @@ func (m *MediaKeys) OfflineKey(s Stream, binding, rendition string) ([]byte, boo
 // derive expands a secret into n bytes for one purpose (RFC 5869). The parts come
 // from addresses and names without line ends, so that no two purposes look alike.
 func (m *MediaKeys) derive(s Stream, n int, purpose string, parts ...string) ([]byte, bool) {
-	info := strings.Join(append([]string{"melodyud", version, purpose, string(s.Track), string(s.Release)}, parts...), "\n")
+	info := strings.Join(append([]string{"melodyud", "v1", purpose, string(s.Track), string(s.Release)}, parts...), "\n")
 	for _, k := range m.keys {
 		if k.ID == s.KeyID {
 			out, err := hkdf.Key(sha256.New, k.Secret, nil, info, n)

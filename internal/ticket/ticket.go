@@ -3,7 +3,8 @@
 // other service to serve a segment (TOK-1..7).
 //
 // A ticket is base64url(claims) "." base64url(HMAC-SHA-256(key, claims)), where
-// the claims are the LF-terminated lines of TOK-1.
+// the claims are LF-terminated lines: those of TOK-1 in the first version, and more
+// of them in the second (see Claims). Both are accepted for ever.
 package ticket
 
 import (
@@ -11,7 +12,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -27,15 +27,6 @@ const (
 	Premium Tier = "premium"
 )
 
-// Claims are what a ticket says.
-type Claims struct {
-	KeyID   string    // which key signed; filled by Sign
-	Expires time.Time // whole seconds
-	Prefix  string    // path prefix the ticket is good for; begins and ends with "/"
-	Session string    // one play session, for telemetry and stream limits
-	Tier    Tier
-}
-
 // The refusals of Verify. Both say nothing about why (TOK-6).
 var (
 	errBad = melodyud.Refuse(melodyud.ErrForbidden, "ticket.invalid",
@@ -49,9 +40,8 @@ var (
 const Skew = 60 * time.Second
 
 const (
-	version  = "v1"
-	maxToken = 512 // bytes; a real ticket has about 200
-	minKey   = 32  // bytes: the hash's own size, RFC 2104 §3
+	maxToken = 2048 // bytes; a real ticket has about 300, with a long list of countries 1,000
+	minKey   = 32   // bytes: the hash's own size, RFC 2104 §3
 )
 
 var b64 = base64.RawURLEncoding.Strict()
@@ -105,21 +95,40 @@ func ParseKeys(s string) ([]Key, error) {
 	return keys, nil
 }
 
-// Sign returns the ticket for c, signed with the newest key. Claims that could
-// not be read back unambiguously are ErrInvalid.
+// Sign returns the ticket for c, signed with the newest key: of the first version
+// if Issued is zero, of the second otherwise. Claims that could not be read back
+// unambiguously are ErrInvalid.
 func (r *Keyring) Sign(c Claims) (string, error) {
 	k := r.keys[0]
 	c.KeyID = k.ID
-	if !cleanPrefix(c.Prefix) || !plain(c.Session) || !plain(string(c.Tier)) {
+	if !c.sound() {
 		return "", fmt.Errorf("%w: ticket claims for %q", melodyud.ErrInvalid, c.Prefix)
 	}
 	msg := c.message()
-	return b64.EncodeToString(msg) + "." + b64.EncodeToString(k.mac(msg)), nil
+	token := b64.EncodeToString(msg) + "." + b64.EncodeToString(k.mac(msg))
+	if len(token) > maxToken {
+		return "", fmt.Errorf("%w: a ticket of %d bytes", melodyud.ErrInvalid, len(token))
+	}
+	return token, nil
 }
 
 // Verify returns the claims of a ticket that one of the keys signed, that has not
 // expired at now and whose prefix covers path. It never says which test failed.
 func (r *Keyring) Verify(token, path string, now time.Time) (Claims, error) {
+	c, err := r.Read(token)
+	if err != nil {
+		return Claims{}, err
+	}
+	if err := c.Opens(path, now); err != nil {
+		return Claims{}, err
+	}
+	return c, nil
+}
+
+// Read returns the claims of a ticket that one of the keys signed, whatever it
+// opens and however old it is: ask Claims.Opens. What it says of a token never
+// changes while Knows(claims.KeyID), so it may be remembered.
+func (r *Keyring) Read(token string) (Claims, error) {
 	msg, mac, ok := split(token)
 	if !ok {
 		return Claims{}, errBad
@@ -132,13 +141,13 @@ func (r *Keyring) Verify(token, path string, now time.Time) (Claims, error) {
 	if !ok || !hmac.Equal(mac, k.mac(msg)) {
 		return Claims{}, errBad
 	}
-	if !cleanPath(path) || !strings.HasPrefix(path, c.Prefix) {
-		return Claims{}, errBad
-	}
-	if now.After(c.Expires.Add(Skew)) {
-		return Claims{}, errExpired
-	}
 	return c, nil
+}
+
+// Knows reports whether tickets of the key are accepted (TOK-5).
+func (r *Keyring) Knows(keyID string) bool {
+	_, ok := r.key(keyID)
+	return ok
 }
 
 func (r *Keyring) key(id string) (Key, bool) {
@@ -156,11 +165,6 @@ func (k Key) mac(msg []byte) []byte {
 	return h.Sum(nil)
 }
 
-func (c Claims) message() []byte {
-	return []byte(version + "\n" + c.KeyID + "\n" + strconv.FormatInt(c.Expires.Unix(), 10) + "\n" +
-		c.Prefix + "\n" + c.Session + "\n" + string(c.Tier) + "\n")
-}
-
 func split(token string) (msg, mac []byte, ok bool) {
 	if len(token) > maxToken {
 		return nil, nil, false
@@ -172,21 +176,6 @@ func split(token string) (msg, mac []byte, ok bool) {
 	msg, err1 := b64.DecodeString(head)
 	mac, err2 := b64.DecodeString(tail)
 	return msg, mac, err1 == nil && err2 == nil
-}
-
-func parse(msg []byte) (Claims, bool) {
-	lines := strings.Split(string(msg), "\n")
-	if len(lines) != 7 || lines[0] != version || lines[6] != "" {
-		return Claims{}, false
-	}
-	exp, err := strconv.ParseInt(lines[2], 10, 64)
-	if err != nil || !cleanPrefix(lines[3]) {
-		return Claims{}, false
-	}
-	return Claims{
-		KeyID: lines[1], Expires: time.Unix(exp, 0).UTC(),
-		Prefix: lines[3], Session: lines[4], Tier: Tier(lines[5]),
-	}, true
 }
 
 // cleanPrefix reports whether p is a normalised directory path (TOK-3).

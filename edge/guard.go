@@ -1,0 +1,96 @@
+package edge
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/maypok86/otter/v2"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/ticket"
+)
+
+// ticketMemory bounds what is remembered of checked tickets: about 40,000 of them.
+const ticketMemory = 32 << 20 // bytes
+
+// tickets tells what tickets say.
+type tickets interface {
+	// Read returns the claims of a token that one of the keys signed.
+	Read(token string) (ticket.Claims, error)
+	// Knows reports whether a key still is one of the keys.
+	Knows(keyID string) bool
+}
+
+// guard remembers the claims of tickets whose signature was checked, so that it
+// costs one look into a map from the second segment on. What is remembered depends
+// on the token alone; everything that changes, such as the time, the keys and the
+// notices, is asked for every request.
+type guard struct {
+	tickets tickets
+	checked *otter.Cache[string, *ticket.Claims]
+}
+
+func newGuard(t tickets) (*guard, error) {
+	checked, err := otter.New(&otter.Options[string, *ticket.Claims]{
+		MaximumWeight: ticketMemory,
+		Weigher:       func(token string, _ *ticket.Claims) uint32 { return uint32(512 + len(token)) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cache of tickets: %w", err)
+	}
+	return &guard{tickets: t, checked: checked}, nil
+}
+
+func (g *guard) close() { g.checked.StopAllGoroutines() }
+
+// read returns what a ticket of a known key says. The claims are shared: they are
+// not to be changed.
+func (g *guard) read(token string) (*ticket.Claims, error) {
+	if c, ok := g.checked.GetIfPresent(token); ok && g.tickets.Knows(c.KeyID) {
+		return c, nil
+	}
+	c, err := g.tickets.Read(token)
+	if err != nil {
+		return nil, err
+	}
+	g.checked.Set(strings.Clone(token), &c) // the token may be a piece of a larger buffer
+	return &c, nil
+}
+
+// allow decides whether a ticket opens path, which begins behind the ticket in the
+// address and is still escaped, for a request that came from an address. It is
+// asked for every media request before any cache (TOK-7), never waits for anything
+// and allocates nothing for a ticket it has seen before. The refusal says what to
+// answer.
+func (e *Edge) allow(token, path string, from netip.Addr) (ticket.Claims, error) {
+	c, err := e.guard.read(token)
+	if err != nil {
+		return ticket.Claims{}, err
+	}
+	if err := c.Opens(path, e.config.Now()); err != nil {
+		return ticket.Claims{}, err
+	}
+	return *c, nil
+}
+
+// opens reports whether claims open a rendition.
+func opens(c ticket.Claims, r *melodyud.Rendition) bool {
+	return (r.Codec != melodyud.CodecFLAC || c.Tier == ticket.Premium) && c.Renditions.Has(r.Name)
+}
+
+// allowed is allow for a request below root, which names its ticket.
+func (e *Edge) allowed(r *http.Request, root string) (ticket.Claims, error) {
+	token := r.PathValue("ticket")
+	return e.allow(token, strings.TrimPrefix(r.URL.EscapedPath(), root+token), addressOf(r))
+}
+
+// addressOf is where a request came from; the zero Addr where nobody knows.
+func addressOf(r *http.Request) netip.Addr {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return from.Addr().Unmap()
+}
