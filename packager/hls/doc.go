@@ -7,8 +7,11 @@
 // BYTERANGE into the track files for plain file servers (HLS-74).
 //
 // EXT-X-MEDIA (HLS-19) is not written: no player at hand shows the depth and rate
-// it carries, and audio groups make several fetch a playlist twice. Ads (AD-1) are
-// not here either.
+// it carries, and audio groups make several fetch a playlist twice.
+//
+// Breaks for ads are interstitials (Interstitial): date ranges that name a list of
+// assets, which the server answers for each listener. A playlist without any is the
+// same as ever.
 //
 // Encryption is a list of keys for each run of segments (Protection): what they
 // open, and who may have them, is the server's. DRM systems plug in as further keys

@@ -24,6 +24,7 @@ type MediaPlaylist struct {
 	TargetDuration int // seconds
 	Init           Part
 	Segments       []Segment
+	Interstitials  []Interstitial
 }
 
 // Part is a resource or a range of one.
@@ -61,7 +62,7 @@ func NewMedia(m *melodyud.Manifest, rendition string, o Options) (MediaPlaylist,
 		return MediaPlaylist{}, fmt.Errorf("%w: manifest of %d segments, rendition %s of %d",
 			melodyud.ErrInvalid, len(m.Segments), rendition, len(r.Sizes))
 	}
-	p := MediaPlaylist{TargetDuration: m.TargetDuration, Init: Part{URI: "init.mp4"}}
+	p := MediaPlaylist{TargetDuration: m.TargetDuration, Init: Part{URI: "init.mp4"}, Interstitials: o.Interstitials}
 	if o.Style == ByteRange {
 		p.Init = Part{URI: r.File, Length: r.InitSize}
 	}
@@ -108,7 +109,11 @@ func (p MediaPlaylist) encode() ([]byte, error) {
 	}
 	out.SetVersion(mediaVersion)
 	out.Close()
-	return inOrder(out.Encode().Bytes()), nil
+	text, err := withInterstitials(inOrder(out.Encode().Bytes()), p.Interstitials)
+	if err != nil {
+		return nil, fmt.Errorf("print media playlist: %w", err)
+	}
+	return text, nil
 }
 
 // headTags is the order of the tags before the first segment (HLS-50).
@@ -137,10 +142,14 @@ func ParseMedia(b []byte) (MediaPlaylist, error) {
 		return MediaPlaylist{}, fmt.Errorf("parse media playlist: %w", err)
 	}
 	in.SetTargetDuration(1) // else the library raises what it reads to fit the segments
-	if err := decode(in, b); err != nil {
+	lines, err := decode(in, b)
+	if err != nil {
 		return MediaPlaylist{}, fmt.Errorf("parse media playlist: %w", err)
 	}
 	p, err := fromLibrary(in)
+	if err == nil {
+		p.Interstitials, err = interstitials(lines)
+	}
 	if err != nil {
 		return p, fmt.Errorf("parse media playlist: %w: %w", melodyud.ErrInvalid, err)
 	}
@@ -175,16 +184,16 @@ func fromLibrary(in *m3u8.MediaPlaylist) (MediaPlaylist, error) {
 // decode lets the library read b once Read has found nothing wrong: alone it
 // panics on attribute lists that are cut off, which a damaged object may hold, and
 // on who knows what else.
-func decode(in m3u8.Playlist, b []byte) (err error) {
-	if _, err := Read(b); err != nil {
-		return err
+func decode(in m3u8.Playlist, b []byte) (d Document, err error) {
+	if d, err = Read(b); err != nil {
+		return d, err
 	}
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%w: %v", melodyud.ErrInvalid, r)
 		}
 	}()
-	return in.Decode(*bytes.NewBuffer(bytes.Clone(b)), true)
+	return d, in.Decode(*bytes.NewBuffer(bytes.Clone(b)), true)
 }
 
 // checkText holds b to HLS-1.

@@ -196,7 +196,7 @@ func ParseMultivariant(b []byte) (MultivariantPlaylist, error) {
 		return MultivariantPlaylist{}, fmt.Errorf("parse multivariant playlist: %w", err)
 	}
 	in := m3u8.NewMasterPlaylist()
-	if err := decode(in, b); err != nil {
+	if _, err := decode(in, b); err != nil {
 		return MultivariantPlaylist{}, fmt.Errorf("parse multivariant playlist: %w", err)
 	}
 	p := MultivariantPlaylist{Steering: fromLibrarySteering(in.ContentSteering)}

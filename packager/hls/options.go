@@ -37,6 +37,9 @@ type Options struct {
 	Steering *Steering
 	// Protection, if set, says how the segments at virtual URLs are encrypted.
 	Protection *Protection
+	// Interstitials are the breaks of a media playlist; none: it is as if there were
+	// no such thing.
+	Interstitials []Interstitial
 }
 
 // PlaylistFile is the name of a rendition's media playlist in the ByteRange style.

@@ -80,6 +80,7 @@ type rules struct {
 	seen    map[string]bool // tags
 	defined map[string]bool // variables
 
+	dated   bool    // there are interstitials, which need a date
 	waits   string  // the tag whose URI has not come: EXTINF or EXT-X-STREAM-INF
 	longest float64 // seconds
 	target  int
@@ -180,6 +181,7 @@ var specials = map[string]func(*rules, Line) error{
 	"EXT-X-BYTERANGE":      (*rules).byteRange,
 	"EXT-X-MAP":            (*rules).mapped,
 	"EXT-X-PLAYLIST-TYPE":  (*rules).playlistType,
+	"EXT-X-DATERANGE":      (*rules).dateRange,
 }
 
 func (r *rules) extinf(l Line) error {
@@ -305,6 +307,8 @@ func (r *rules) end() error {
 		return errors.New("it lists neither variants nor segments")
 	case r.kind == multivariant && !r.seen["EXT-X-STREAM-INF"] && !r.seen["EXT-X-I-FRAME-STREAM-INF"]:
 		return errors.New("it lists no variant")
+	case r.dated && !r.seen["EXT-X-PROGRAM-DATE-TIME"]:
+		return errors.New("interstitials without EXT-X-PROGRAM-DATE-TIME (AD-2)")
 	case r.seen["EXT-X-I-FRAMES-ONLY"]:
 		return nil
 	case r.kind == media && !r.seen["EXT-X-TARGETDURATION"]:

@@ -12,6 +12,7 @@ import (
 type Sequence struct {
 	TargetDuration int // seconds
 	Runs           []Run
+	Interstitials  []Interstitial
 }
 
 // Run is a stretch of segments that one init segment describes. Between two runs
@@ -47,7 +48,11 @@ func (s Sequence) Encode() ([]byte, error) {
 	}
 	out.SetVersion(mediaVersion)
 	out.Close()
-	return clearMaps(inOrder(out.Encode().Bytes())), nil
+	text, err := withInterstitials(clearMaps(inOrder(out.Encode().Bytes())), s.Interstitials)
+	if err != nil {
+		return nil, fmt.Errorf("print sequence: %w", err)
+	}
+	return text, nil
 }
 
 // clearMaps takes an EXT-X-MAP out of the reach of the keys that the library prints
