@@ -90,12 +90,14 @@ var arrows = map[string][]string{
 	"ingest/inbox":         append([]string{"ingest", "internal/database/lease"}, shared...),
 	"internal/accounts":    shared,
 	"internal/catalog":     append([]string{"internal/catalog/feed", "internal/catalog/hearing"}, shared...),
+	"internal/playback":    shared,
 	"internal/sound":       append([]string{"internal/sound/table"}, shared...),
 	"internal/sound/table": {},
 	"internal/duplicates":  append([]string{"transcode/features/fingerprint"}, shared...),
 	"workers":              append([]string{"transcode", "packager", "internal/media"}, shared...),
 	"edge":                 append([]string{"edge/cache", "packager", "packager/fmp4", "packager/hls", "packager/dash", "internal/offline"}, shared...),
 	"edge/cache":           {"internal/objectstore"},
+	"edge/cmcd":            {},
 
 	// Parts of services.
 	"internal/catalog/hearing": {},
