@@ -11,7 +11,7 @@ MINIO := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 PACKAGES = $(shell go list ./... | grep -v /node_modules/)
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
 
-.PHONY: all build vet vuln test integration race fuzz soak e2e bench bench-sound run web help clean
+.PHONY: all build vet vuln test integration race fuzz soak e2e bench bench-start bench-sound run web help clean
 
 all: build vet test ## build, vet and test
 
@@ -79,6 +79,10 @@ e2e: build ## upload and play in a real browser
 bench: build ## speed, as ratios against ffmpeg and flac in the same run
 	@deploy/need ffmpeg:ffmpeg flac:flac taskset:util-linux aubioonset:aubio-tools fpcalc:libchromaprint-tools
 	go test -run '^$$' -bench . -benchtime 3x ./transcode/... ./packager/... ./edge/... ./internal/node
+
+bench-start: build ## from the press of play to the first sound in Chromium, over a network with a round trip (RTT=0,50 RUNS=50); needs root
+	@deploy/need chromium:chromium ip:iproute2 ffmpeg:ffmpeg node:nodejs npm:npm
+	cd web && MELODYUD_BENCH_START=1 RUNS=$${RUNS:-50} npx vitest run --config e2e/vitest.config.ts start.bench
 
 bench-sound: ## how well sound is understood, against the truth and other tools; exits 1 when a gate fails
 	@deploy/need fluidsynth:fluidsynth+fluid-soundfont-gm+timgm6mb-soundfont ffmpeg:ffmpeg aubiotrack:aubio-tools bpm:bpm-tools sox:sox

@@ -105,6 +105,7 @@ var arrows = map[string][]string{
 
 	// The page, and the suites, which only tests import.
 	"web":                                  {},
+	"web/e2e/cable":                        {},
 	"fixtures":                             {},
 	"fixtures/generate":                    {"fixtures"},
 	"internal/realtest":                    {},
