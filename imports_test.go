@@ -97,6 +97,7 @@ var arrows = map[string][]string{
 	"workers":              append([]string{"transcode", "packager", "internal/media"}, shared...),
 	"edge":                 append([]string{"edge/cache", "packager", "packager/fmp4", "packager/hls", "packager/dash", "internal/offline"}, shared...),
 	"edge/cache":           {"internal/objectstore"},
+	"edge/streams":         {"internal/ticket"},
 	"edge/cmcd":            {},
 
 	// Parts of services.

@@ -32,7 +32,6 @@ import (
 	"github.com/melodyud/melodyud/internal/objectstore/dir"
 	"github.com/melodyud/melodyud/internal/queue"
 	"github.com/melodyud/melodyud/internal/sound"
-	"github.com/melodyud/melodyud/internal/ticket"
 	"github.com/melodyud/melodyud/packager/packagertest"
 	"github.com/melodyud/melodyud/transcode"
 	"github.com/melodyud/melodyud/transcode/decode"
@@ -225,13 +224,9 @@ func newWorld(t *testing.T, o options) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	keys, err := ticket.NewKeyring(ticket.Key{ID: "k1", Secret: []byte(strings.Repeat("k", 32))})
-	if err != nil {
-		t.Fatal(err)
-	}
 	w := &world{t: t, db: databasetest.Open(t), store: store, queue: newHands(), engine: &engine{},
 		scratch: t.TempDir(), metrics: prometheus.NewRegistry()}
-	c := catalog.Config{Database: w.db, Store: store, Bell: w.queue, Tickets: keys, RetryFirst: time.Millisecond, RetryMost: time.Millisecond}
+	c := catalog.Config{Database: w.db, Store: store, Bell: w.queue, RetryFirst: time.Millisecond, RetryMost: time.Millisecond}
 	if o.catalog != nil {
 		o.catalog(&c)
 	}

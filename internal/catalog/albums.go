@@ -67,14 +67,14 @@ func (s *Service) ensureAlbum(ctx context.Context, tx database.Tx, owner melodyu
 }
 
 const (
-	fromAlbum = ` FROM albums a JOIN tracks t ON t.owner = a.owner AND t.album = a.title AND t.state = 'published'
+	fromAlbum = ` FROM albums a JOIN tracks t ON t.owner = a.owner AND t.album = a.title AND t.state = 'published' AND t.aside = 0
 		JOIN releases r ON r.id = t.current_release`
 	selectAlbums = `SELECT a.id, a.title, MIN(t.artist), MAX(t.artist), COUNT(*), CAST(SUM(r.duration_ns) AS BIGINT),
 		MAX(CASE WHEN r.has_cover <> 0 THEN t.id ELSE '' END)` + fromAlbum
 	groupAlbums = ` GROUP BY a.id, a.title ORDER BY a.id DESC`
 	// onAlbums picks a page of ids first, so that only its tracks are read.
 	onAlbums = ` WHERE a.id IN (SELECT b.id FROM albums b WHERE b.id < ? AND EXISTS (SELECT 1 FROM tracks u
-		WHERE u.owner = b.owner AND u.album = b.title AND u.state = 'published') ORDER BY b.id DESC LIMIT ?)`
+		WHERE u.owner = b.owner AND u.album = b.title AND u.state = 'published' AND u.aside = 0) ORDER BY b.id DESC LIMIT ?)`
 )
 
 // Albums returns a page of albums that have published tracks, newest first, behind
@@ -140,7 +140,7 @@ func (s *Service) Album(ctx context.Context, id melodyud.AlbumID) (Album, []melo
 		return Album{}, nil, errNoAlbum
 	}
 	rows, err := loadAll(ctx, s.c.Database, `JOIN albums a ON a.owner = t.owner AND a.title = t.album
-		WHERE a.id = ? AND t.state = 'published'
+		WHERE a.id = ? AND t.state = 'published' AND t.aside = 0
 		ORDER BY t.disc, CASE WHEN t.number = 0 THEN 1 ELSE 0 END, t.number, t.id LIMIT ?`, string(id), ticket.MaxList)
 	if err != nil {
 		return Album{}, nil, err

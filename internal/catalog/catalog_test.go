@@ -92,7 +92,6 @@ type world struct {
 	store objectstore.Store
 	bell  *bell
 	clock *clock
-	keys  *ticket.Keyring
 }
 
 func newWorld(t *testing.T, change ...func(*catalog.Config)) *world {
@@ -102,13 +101,9 @@ func newWorld(t *testing.T, change ...func(*catalog.Config)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	keys, err := ticket.NewKeyring(ticket.Key{ID: "k1", Secret: []byte(strings.Repeat("k", 32))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{t: t, db: openDB(t), store: store, bell: &bell{}, keys: keys,
+	w := &world{t: t, db: openDB(t), store: store, bell: &bell{},
 		clock: &clock{now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}}
-	c := catalog.Config{Database: w.db, Store: store, Bell: w.bell, Tickets: keys,
+	c := catalog.Config{Database: w.db, Store: store, Bell: w.bell,
 		Now: w.clock.Now, Jitter: func() float64 { return 0 }}
 	for _, f := range change {
 		f(&c)

@@ -11,6 +11,9 @@ import (
 	"github.com/melodyud/melodyud/internal/database"
 )
 
+var errNotPlayable = melodyud.Refuse(melodyud.ErrConflict, "track.not-published",
+	"This track cannot be played: it is not published. If it is still being prepared, try again in a moment.")
+
 // Audible returns a published track that who may play. Errors: ErrNotFound,
 // ErrConflict for a track that is not published.
 func (s *Service) Audible(ctx context.Context, who api.Principal, id melodyud.TrackID) (melodyud.Track, error) {
@@ -19,6 +22,15 @@ func (s *Service) Audible(ctx context.Context, who api.Principal, id melodyud.Tr
 		return melodyud.Track{}, err
 	}
 	return r.Track, nil
+}
+
+// published is audible for tracks that have a release to be heard.
+func (s *Service) published(ctx context.Context, who api.Principal, id melodyud.TrackID) (*row, error) {
+	r, err := s.audible(ctx, who, id)
+	if err == nil && (r.State != melodyud.StatePublished || r.Release == nil) {
+		err = errNotPlayable
+	}
+	return r, err
 }
 
 // Listening notes, before the first object is written, that the folder of set is

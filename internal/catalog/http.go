@@ -25,7 +25,6 @@ func (s *Service) Register(r *api.Router) {
 	huma.Register(r.API, operation("list-catalog", http.MethodGet, "/v1/catalog", "List what can be played",
 		"All published tracks, newest first.", 400, 401, 403, 422), s.listCatalog)
 	s.registerReleases(r)
-	s.registerPlayback(r)
 	s.registerAlbums(r)
 	s.registerEvents(r)
 }
@@ -50,13 +49,13 @@ type listInput struct { // huma does not see into embedded unexported structs
 }
 
 type trackPage struct {
-	Tracks []track          `json:"tracks"`
+	Tracks []api.Track      `json:"tracks"`
 	Next   melodyud.TrackID `json:"next,omitempty" doc:"The cursor of the next page; absent on the last one."`
 }
 
 type pageOutput struct{ Body trackPage }
 
-type trackOutput struct{ Body track }
+type trackOutput struct{ Body api.Track }
 
 type trackInput struct {
 	ID string `path:"id" maxLength:"64" doc:"The track's id." example:"trk_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
@@ -116,7 +115,7 @@ func pageOf(owner bool) func(Tracks, error) (*pageOutput, error) {
 		if err != nil {
 			return nil, api.Fail(err)
 		}
-		return &pageOutput{trackPage{viewsOf(p.Tracks, owner), p.Next}}, nil
+		return &pageOutput{trackPage{api.TracksOf(p.Tracks, owner), p.Next}}, nil
 	}
 }
 
@@ -124,7 +123,7 @@ func answer(t melodyud.Track, err error) (*trackOutput, error) {
 	if err != nil {
 		return nil, api.Fail(err)
 	}
-	return &trackOutput{viewOf(t, true)}, nil
+	return &trackOutput{api.TrackOf(t, true)}, nil
 }
 
 func (s *Service) getTrack(ctx context.Context, in *trackInput) (*trackOutput, error) {

@@ -28,7 +28,7 @@ type (
 		Published time.Time          `json:"published"`
 		Current   bool               `json:"current" doc:"Whether it is what listeners hear."`
 		FileName  string             `json:"file_name" example:"morning-light.flac"`
-		Master    master             `json:"master"`
+		Master    api.Master         `json:"master"`
 	}
 	releasesOutput struct {
 		Body struct {
@@ -55,7 +55,7 @@ func (s *Service) listReleases(ctx context.Context, in *trackInput) (*releasesOu
 	for i, r := range all {
 		out.Body.Releases[i] = releaseView{
 			ID: r.ID, Number: r.Number, Duration: r.Duration.Seconds(), Published: r.Published, Current: r.ID == current,
-			FileName: r.FileName, Master: master{r.Master.SHA256, r.Master.Size},
+			FileName: r.FileName, Master: api.Master{SHA256: r.Master.SHA256, Size: r.Master.Size},
 		}
 	}
 	return out, nil

@@ -20,7 +20,7 @@ type row struct {
 }
 
 const selectTrack = `SELECT t.id, t.owner, t.state, t.title, t.artist, t.album, t.disc, t.number, t.file_name,
-	t.master_sha256, t.master_size, t.refusal_code, t.refusal_text, t.render_hash, t.features_hash, t.next_release, t.preview_ms,
+	t.master_sha256, t.master_size, t.refusal_code, t.refusal_text, t.render_hash, t.features_hash, t.next_release, t.preview_ms, t.aside, t.gain,
 	t.stage, t.percent, t.attempt, t.version, t.created, t.updated,
 	COALESCE(r.id, ''), COALESCE(r.number, 0), COALESCE(r.render_hash, ''), COALESCE(r.features_hash, ''), COALESCE(r.duration_ns, 0),
 	COALESCE(r.has_cover, 0), COALESCE(r.published, 0), COALESCE(r.master_sha256, ''), COALESCE(r.master_size, 0), COALESCE(r.file_name, '')
@@ -32,13 +32,14 @@ type raw struct {
 	created, updated           int64
 	release                    melodyud.Release
 	duration, cover, published int64
+	aside                      int64
 	preview                    int64 // milliseconds; negative: none chosen
 }
 
 func (r *row) targets(w *raw) []any {
 	return []any{
 		&r.ID, &r.Owner, &r.State, &r.Title, &r.Artist, &r.Album, &r.Disc, &r.Number, &r.FileName,
-		&r.Master.SHA256, &r.Master.Size, &w.code, &w.text, &r.renderHash, &r.featuresHash, &r.nextRelease, &w.preview,
+		&r.Master.SHA256, &r.Master.Size, &w.code, &w.text, &r.renderHash, &r.featuresHash, &r.nextRelease, &w.preview, &w.aside, &r.Gain,
 		&r.Progress.Stage, &r.Progress.Percent, &r.Progress.Attempt, &r.version, &w.created, &w.updated,
 		&w.release.ID, &w.release.Number, &w.release.RenderHash, &w.release.FeaturesHash, &w.duration, &w.cover, &w.published,
 		&w.release.Master.SHA256, &w.release.Master.Size, &w.release.FileName,
@@ -47,6 +48,7 @@ func (r *row) targets(w *raw) []any {
 
 func (r *row) finish(w *raw) {
 	r.Created, r.Updated = database.Time(w.created), database.Time(w.updated)
+	r.Aside = w.aside != 0
 	if w.preview >= 0 {
 		r.PreviewStart = new(time.Duration(w.preview) * time.Millisecond)
 	}

@@ -48,8 +48,8 @@ func (s *Service) own(ctx context.Context, q database.Querier, who api.Principal
 	return r, nil
 }
 
-// audible loads a track that who may play: a published one for listeners,
-// operators and its owner.
+// audible loads a track that who may play: a published one for listeners, unless it
+// is an ad, operators and its owner.
 func (s *Service) audible(ctx context.Context, who api.Principal, id melodyud.TrackID) (*row, error) {
 	if _, err := melodyud.ParseTrackID(string(id)); err != nil {
 		return nil, errNoTrack
@@ -60,6 +60,8 @@ func (s *Service) audible(ctx context.Context, who api.Principal, id melodyud.Tr
 		return nil, errNoTrack
 	case err != nil:
 		return nil, err
+	case r.Aside && !owns(who, r) && !who.Has(api.RoleOps):
+		return nil, errNoTrack
 	case hears(who, r.Owner, r.State):
 		return r, nil
 	}
@@ -105,7 +107,7 @@ func (s *Service) List(ctx context.Context, who api.Principal, p Page) (Tracks, 
 
 // Published returns a page of what listeners may play; Page.State is ignored.
 func (s *Service) Published(ctx context.Context, p Page) (Tracks, error) {
-	return s.page(ctx, p, `WHERE t.state = ?`, []any{string(melodyud.StatePublished)})
+	return s.page(ctx, p, `WHERE t.state = ? AND t.aside = 0`, []any{string(melodyud.StatePublished)})
 }
 
 func (s *Service) page(ctx context.Context, p Page, where string, args []any) (Tracks, error) {

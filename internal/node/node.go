@@ -120,9 +120,8 @@ func (n *Node) build(ctx context.Context) error {
 // buildPipeline builds what the api and work roles share, and each one's own part.
 func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 	tracks, err := catalog.New(catalog.Config{
-		Database: n.backends.db, Store: n.backends.store, Bell: n.backends.queue, Tickets: n.tickets,
-		MediaKeys: n.media, Encrypt: n.config.Encrypt, OfflineFor: n.config.OfflineFor, PreviewLength: n.config.PreviewLength,
-		EdgeURL: n.config.EdgeURL, Lease: n.config.Lease, Logger: n.log, Now: n.config.Now,
+		Database: n.backends.db, Store: n.backends.store, Bell: n.backends.queue,
+		PreviewLength: n.config.PreviewLength, Lease: n.config.Lease, Logger: n.log, Now: n.config.Now,
 	})
 	if err != nil {
 		return err
@@ -146,6 +145,10 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 		return nil
 	}
 	if n.localKey, n.fresh, err = localKey(ctx, n.config, a); err != nil {
+		return err
+	}
+	plays, err := n.newPlayback(tracks)
+	if err != nil {
 		return err
 	}
 	quotas, err := n.newQuotas(tracks)
@@ -173,7 +176,7 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 		return err
 	}
 	n.drains = append(n.drains, uploads.Drain)
-	for _, s := range []interface{ Register(*api.Router) }{a, tracks, heard, doubles, quotas, uploads, desk, resumed, work} {
+	for _, s := range []interface{ Register(*api.Router) }{a, tracks, plays, heard, doubles, quotas, uploads, desk, resumed, work} {
 		s.Register(n.router)
 	}
 	n.registerPages()

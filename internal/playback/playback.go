@@ -1,10 +1,9 @@
-package catalog
+package playback
 
 import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -15,12 +14,10 @@ import (
 )
 
 func (s *Service) registerPlayback(r *api.Router) {
-	huma.Register(r.API, operation("play-track", http.MethodPost, "/v1/tracks/{id}/playback", "Ask for playback URLs",
+	huma.Register(r.API, operation("play-track", "/v1/tracks/{id}/playback", "Ask for playback URLs",
 		"Each answer is good for one listener and one session. Give url to any HLS player or dash_url to any DASH player; "+
 			"a path without a host is on this server. The URLs stop working at expires: ask again then.",
 		401, 403, 404, 409, 422), s.playTrack)
-	s.registerPreview(r)
-	s.registerOffline(r)
 }
 
 type playback struct {
@@ -29,7 +26,7 @@ type playback struct {
 	DASHURL string    `json:"dash_url,omitempty" doc:"MPEG-DASH; not of encrypted playback."`
 	Expires time.Time `json:"expires" doc:"The URLs stop working then."`
 	Session string    `json:"session" doc:"Names this play session in telemetry."`
-	Track   track     `json:"track"`
+	Track   api.Track `json:"track"`
 }
 
 type playbackOutput struct {
@@ -37,31 +34,19 @@ type playbackOutput struct {
 	Body         playback
 }
 
-var errNotPlayable = melodyud.Refuse(melodyud.ErrConflict, "track.not-published",
-	"This track cannot be played: it is not published. If it is still being prepared, try again in a moment.")
-
 type playInput struct {
 	ID      string `path:"id" maxLength:"64" doc:"The track's id." example:"trk_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
 	Encrypt bool   `query:"encrypt" doc:"Ask for encrypted HLS (AES-128); the server may give nothing else."`
 }
 
 // playable loads the track that a listener wants to hear.
-func (s *Service) playable(ctx context.Context, id string) (api.Principal, *row, error) {
+func (s *Service) playable(ctx context.Context, id string) (api.Principal, melodyud.Track, error) {
 	who, err := listener(ctx)
 	if err != nil {
-		return who, nil, err
+		return who, melodyud.Track{}, err
 	}
-	r, err := s.published(ctx, who, melodyud.TrackID(id))
-	return who, r, err
-}
-
-// published is audible for tracks that have a release to be heard.
-func (s *Service) published(ctx context.Context, who api.Principal, id melodyud.TrackID) (*row, error) {
-	r, err := s.audible(ctx, who, id)
-	if err == nil && (r.State != melodyud.StatePublished || r.Release == nil) {
-		err = errNotPlayable
-	}
-	return r, err
+	t, err := s.c.Library.Audible(ctx, who, melodyud.TrackID(id))
+	return who, t, err
 }
 
 func (s *Service) playTrack(ctx context.Context, in *playInput) (*playbackOutput, error) {
@@ -81,7 +66,7 @@ var errNoEncryption = melodyud.Refuse(melodyud.ErrInvalid, "playback.no-encrypti
 
 // play signs a ticket that outlives the track by the tier's pause allowance: an
 // expired ticket in mid-track is fatal to players (TOK-4).
-func (s *Service) play(who api.Principal, r *row, encrypt bool) (playback, error) {
+func (s *Service) play(who api.Principal, r melodyud.Track, encrypt bool) (playback, error) {
 	tier, allowance := s.tierOf(who)
 	folder := ticket.ReleasePrefix(r.ID, r.Release.ID)
 	if encrypt {
@@ -94,7 +79,7 @@ func (s *Service) play(who api.Principal, r *row, encrypt bool) (playback, error
 	if err != nil {
 		return playback{}, err
 	}
-	p := playback{URL: t.base + "index.m3u8", Expires: t.expires, Session: t.session, Track: viewOf(r.Track, false)}
+	p := playback{URL: t.base + "index.m3u8", Expires: t.expires, Session: t.session, Track: api.TrackOf(r, false)}
 	if tier == ticket.Premium {
 		p.HiFiURL = t.base + "hifi.m3u8"
 	}
@@ -105,7 +90,7 @@ func (s *Service) play(who api.Principal, r *row, encrypt bool) (playback, error
 }
 
 // cipherOf is what is encrypted with the newest secret when r's release is.
-func (s *Service) cipherOf(r *row) ticket.Stream {
+func (s *Service) cipherOf(r melodyud.Track) ticket.Stream {
 	return ticket.Stream{KeyID: s.c.MediaKeys.Newest(), Track: r.ID, Release: r.Release.ID}
 }
 
@@ -118,7 +103,7 @@ type admission struct {
 }
 
 // admit signs a ticket for folder, which is r's, that is good for about ttl.
-func (s *Service) admit(r *row, folder string, tier ticket.Tier, ttl time.Duration) (admission, error) {
+func (s *Service) admit(r melodyud.Track, folder string, tier ticket.Tier, ttl time.Duration) (admission, error) {
 	a, err := s.sign(folder, tier, ttl)
 	if err != nil {
 		return admission{}, fmt.Errorf("track %s: %w", r.ID, err)

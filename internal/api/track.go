@@ -1,4 +1,4 @@
-package catalog
+package api
 
 import (
 	"time"
@@ -6,9 +6,10 @@ import (
 	melodyud "github.com/melodyud/melodyud"
 )
 
-// The JSON forms of the nouns. Their names are those of the OpenAPI schemas.
+// Track is the JSON form of a track, which all services show alike. Its name and
+// those of its parts are those of the OpenAPI schemas.
 type (
-	track struct {
+	Track struct {
 		ID       melodyud.TrackID `json:"id" example:"trk_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
 		State    melodyud.State   `json:"state" enum:"received,published,refused,withdrawn" doc:"received: being worked on. published: listeners can play it. refused: see refusal."`
 		Title    string           `json:"title" example:"Morning Light" doc:"Empty until known: show file_name instead."`
@@ -19,7 +20,7 @@ type (
 		FileName string           `json:"file_name,omitempty" example:"morning-light.flac" doc:"As the creator's machine called it; only for the owner."`
 		Created  time.Time        `json:"created"`
 		Updated  time.Time        `json:"updated"`
-		Master   *master          `json:"master,omitempty" doc:"The file as it was sent; only for the owner."`
+		Master   *Master          `json:"master,omitempty" doc:"The file as it was sent; only for the owner."`
 		Progress *progress        `json:"progress,omitempty" doc:"How far the work has come; only for the owner."`
 		Replaces bool             `json:"replacing,omitempty" doc:"Other audio is being prepared; until then listeners hear the release. Only for the owner."`
 		Refusal  *refusal         `json:"refusal,omitempty" doc:"Why the file, or the one meant to replace it, was not accepted, and what to do."`
@@ -27,7 +28,8 @@ type (
 		Preview  *float64         `json:"preview_start_seconds,omitempty" doc:"Where you chose the preview to begin; only for the owner."`
 		Cover    bool             `json:"cover" doc:"Whether there is a picture at /v1/tracks/{id}/cover."`
 	}
-	master struct {
+	// Master is the JSON form of a file as it was sent.
+	Master struct {
 		SHA256 string `json:"sha256" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
 		Size   int64  `json:"size" doc:"Bytes." example:"31457280"`
 	}
@@ -48,9 +50,9 @@ type (
 	}
 )
 
-// viewOf shows a track. Listeners do not see what only concerns its creator.
-func viewOf(t melodyud.Track, owner bool) track {
-	v := track{
+// TrackOf shows a track. Listeners do not see what only concerns its owner.
+func TrackOf(t melodyud.Track, owner bool) Track {
+	v := Track{
 		ID: t.ID, State: t.State, Title: t.Title, Artist: t.Artist, Album: t.Album,
 		Disc: t.Disc, Number: t.Number,
 		Created: t.Created, Updated: t.Updated,
@@ -64,7 +66,7 @@ func viewOf(t melodyud.Track, owner bool) track {
 	}
 	v.FileName = t.FileName
 	v.Replaces = t.State == melodyud.StatePublished && t.Progress.Stage != melodyud.StageDone
-	v.Master = &master{t.Master.SHA256, t.Master.Size}
+	v.Master = &Master{t.Master.SHA256, t.Master.Size}
 	v.Progress = &progress{t.Progress.Stage, t.Progress.Percent, t.Progress.Attempt}
 	if t.PreviewStart != nil {
 		v.Preview = new(t.PreviewStart.Seconds())
@@ -75,10 +77,11 @@ func viewOf(t melodyud.Track, owner bool) track {
 	return v
 }
 
-func viewsOf(tracks []melodyud.Track, owner bool) []track {
-	views := make([]track, len(tracks)) // never null in JSON
+// TracksOf shows tracks.
+func TracksOf(tracks []melodyud.Track, owner bool) []Track {
+	views := make([]Track, len(tracks)) // never null in JSON
 	for i, t := range tracks {
-		views[i] = viewOf(t, owner)
+		views[i] = TrackOf(t, owner)
 	}
 	return views
 }

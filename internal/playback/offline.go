@@ -1,9 +1,8 @@
-package catalog
+package playback
 
 import (
 	"context"
 	"encoding/base64"
-	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -14,7 +13,7 @@ import (
 )
 
 func (s *Service) registerOffline(r *api.Router) {
-	huma.Register(r.API, operation("keep-track", http.MethodPost, "/v1/tracks/{id}/offline", "Keep a track on a device",
+	huma.Register(r.API, operation("keep-track", "/v1/tracks/{id}/offline", "Keep a track on a device",
 		"For premium listeners. The file at url is encrypted for one account and device; the key opens it and must not be "+
 			"used after expires. Ask again, with the same device and rendition, for another period: the key stays the same as long as "+
 			"release and key_id do, and the file need not be fetched again. A withdrawn track or an ended plan gets no further period.",
@@ -43,7 +42,7 @@ type offline struct {
 	Rendition string             `json:"rendition"`
 	Size      int64              `json:"size" doc:"Bytes of the clear file, an MP4."`
 	SHA256    string             `json:"sha256" doc:"Of the clear file."`
-	Track     track              `json:"track"`
+	Track     api.Track          `json:"track"`
 }
 
 type offlineOutput struct {
@@ -78,7 +77,7 @@ func (s *Service) keepTrack(ctx context.Context, in *keepInput) (*offlineOutput,
 type wish struct{ device, rendition, keyID string }
 
 // keep makes the key of a file on one of who's devices (HLS-94).
-func (s *Service) keep(ctx context.Context, who api.Principal, r *row, w wish) (offline, error) {
+func (s *Service) keep(ctx context.Context, who api.Principal, r melodyud.Track, w wish) (offline, error) {
 	switch {
 	case who.Tier != ticket.Premium:
 		return offline{}, ticket.ErrOfflineTier
@@ -112,7 +111,7 @@ func (s *Service) keep(ctx context.Context, who api.Principal, r *row, w wish) (
 		URL: a.base + found.Name + ".mud", FetchBy: a.expires, Format: "MUDOFF1",
 		Key: base64.StdEncoding.EncodeToString(key), KeyID: as.KeyID,
 		Expires: s.c.Now().Add(s.c.OfflineFor).Truncate(time.Second).UTC(), Device: w.device,
-		Release: r.Release.ID, Rendition: found.Name, Size: found.Size, SHA256: found.SHA256, Track: viewOf(r.Track, false),
+		Release: r.Release.ID, Rendition: found.Name, Size: found.Size, SHA256: found.SHA256, Track: api.TrackOf(r, false),
 	}, nil
 }
 

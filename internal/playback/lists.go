@@ -1,0 +1,129 @@
+package playback
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/ticket"
+)
+
+func (s *Service) registerLists(r *api.Router) {
+	list := func(id, path, summary, description string, errors ...int) huma.Operation {
+		o := operation(id, path, summary, description, errors...)
+		o.Tags = []string{"albums"}
+		return o
+	}
+	huma.Register(r.API, list("play-album", "/v1/albums/{id}/playback", "Ask for one URL that plays an album without gaps",
+		"The tracks follow each other as one HLS presentation. The URLs stop working at expires: ask again then.", 401, 403, 404), s.playAlbum)
+	huma.Register(r.API, list("play-list", "/v1/playlists/playback", "Ask for one URL that plays tracks one after the other",
+		"Like the playback of an album, for up to 100 tracks in any order. A track may appear more than once.", 400, 401, 403, 404, 409, 422), s.playList)
+}
+
+type (
+	// listPlayback is the answer for tracks that play as one.
+	listPlayback struct {
+		URL          string      `json:"url" doc:"HLS, AAC renditions, for any player." example:"/l/djEK.b2s/0f…/01J9…-01J9…/plain/index.m3u8"`
+		HiFiURL      string      `json:"hifi_url,omitempty" doc:"HLS, lossless; premium listeners only."`
+		ExactURL     string      `json:"exact_url" doc:"HLS, AAC renditions, for players on Media Source Extensions that set appendWindowStart and appendWindowEnd to the bounds of each track: joins are then exact to the sample in AAC too. Lossless joins always are."`
+		ExactHiFiURL string      `json:"exact_hifi_url,omitempty" doc:"The same, lossless; premium listeners only."`
+		Expires      time.Time   `json:"expires" doc:"The URLs stop working then."`
+		Session      string      `json:"session" doc:"Names this play session in telemetry."`
+		Tracks       []listTrack `json:"tracks"`
+	}
+	listTrack struct {
+		Start float64   `json:"start_seconds" doc:"When it begins in the presentation." example:"214.36"`
+		Track api.Track `json:"track"`
+	}
+)
+
+type (
+	albumInput struct {
+		ID string `path:"id" maxLength:"64" doc:"The album's id." example:"alb_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
+	}
+	listPlayInput struct {
+		Body struct {
+			_      struct{} `additionalProperties:"false"`
+			Tracks []string `json:"tracks" minItems:"1" maxItems:"100" doc:"Ids of published tracks, in the order to play."`
+		}
+	}
+	listPlaybackOutput struct {
+		CacheControl string `header:"Cache-Control"`
+		Body         listPlayback
+	}
+)
+
+var errListLength = melodyud.Refuse(melodyud.ErrInvalid, "playlist.length",
+	"A playlist needs at least one track and at most 100. Choose some, or play it in parts.")
+
+func (s *Service) playAlbum(ctx context.Context, in *albumInput) (*listPlaybackOutput, error) {
+	who, err := listener(ctx)
+	if err != nil {
+		return nil, api.Fail(err)
+	}
+	tracks, err := s.c.Library.AlbumTracks(ctx, who, melodyud.AlbumID(in.ID))
+	if err != nil {
+		return nil, api.Fail(err)
+	}
+	return s.playTracks(who, tracks)
+}
+
+func (s *Service) playList(ctx context.Context, in *listPlayInput) (*listPlaybackOutput, error) {
+	who, err := listener(ctx)
+	if err != nil {
+		return nil, api.Fail(err)
+	}
+	var tracks []melodyud.Track
+	for _, id := range in.Body.Tracks {
+		t, err := s.c.Library.Audible(ctx, who, melodyud.TrackID(id))
+		if err != nil {
+			return nil, api.Fail(err)
+		}
+		tracks = append(tracks, t)
+	}
+	return s.playTracks(who, tracks)
+}
+
+// playTracks signs one ticket for all tracks, which outlives them together by the
+// tier's pause allowance (TOK-4).
+func (s *Service) playTracks(who api.Principal, tracks []melodyud.Track) (*listPlaybackOutput, error) {
+	if len(tracks) == 0 || len(tracks) > ticket.MaxList {
+		return nil, api.Fail(errListLength)
+	}
+	var p listPlayback
+	var releases []melodyud.ReleaseID
+	var length time.Duration
+	for _, t := range tracks {
+		p.Tracks = append(p.Tracks, listTrack{length.Seconds(), api.TrackOf(t, false)})
+		releases = append(releases, t.Release.ID)
+		length += t.Release.Duration
+	}
+	tier, allowance := s.tierOf(who)
+	path, prefix := ticket.List(releases)
+	if s.c.Encrypt {
+		path, prefix = ticket.EncryptedList(s.c.MediaKeys.Newest(), releases)
+	}
+	a, err := s.sign(prefix, tier, length+allowance)
+	if err != nil {
+		return nil, api.Fail(fmt.Errorf("list of %d tracks: %w", len(tracks), err))
+	}
+	p.Expires, p.Session = a.expires, a.session
+	base := s.c.EdgeURL + "/l/" + a.ticket + path
+	p.URL, p.ExactURL = base+"plain/index.m3u8", base+"exact/index.m3u8"
+	if tier == ticket.Premium {
+		p.HiFiURL, p.ExactHiFiURL = base+"plain/hifi.m3u8", base+"exact/hifi.m3u8"
+	}
+	return &listPlaybackOutput{CacheControl: "private, no-store", Body: p}, nil
+}
+
+// tierOf returns what who has paid for, and how long a ticket outlives its sound.
+func (s *Service) tierOf(who api.Principal) (ticket.Tier, time.Duration) {
+	if who.Tier == ticket.Premium {
+		return ticket.Premium, s.c.PauseAllowancePremium
+	}
+	return ticket.Free, s.c.PauseAllowanceFree
+}
