@@ -95,8 +95,10 @@ var arrows = map[string][]string{
 	"internal/sound/table": {},
 	"internal/duplicates":  append([]string{"transcode/features/fingerprint"}, shared...),
 	"workers":              append([]string{"transcode", "packager", "internal/media"}, shared...),
-	"edge":                 append([]string{"edge/cache", "packager", "packager/fmp4", "packager/hls", "packager/dash", "internal/offline"}, shared...),
+	"edge":                 append([]string{"edge/cache", "edge/cachestatus", "packager", "packager/fmp4", "packager/hls", "packager/dash", "internal/offline"}, shared...),
 	"edge/cache":           {"internal/objectstore"},
+	"edge/cachestatus":     {},
+	"edge/httpcache":       {"edge/cachestatus"},
 	"edge/streams":         {"internal/ticket"},
 	"edge/cmcd":            {},
 
