@@ -29,6 +29,11 @@ type Manifest struct {
 	Renditions []Rendition `json:"renditions"` // lowest rate first, lossless last
 	Source     Source      `json:"source"`
 	Loudness   Loudness    `json:"loudness"`
+
+	// Gain was applied to the source before anything else, in hundredths of a
+	// decibel: of ads alone, which are rendered to the loudness of music (NORM-1).
+	// Loudness is what was measured behind it.
+	Gain int `json:"gain,omitempty"`
 }
 
 // Duration returns the presented length.

@@ -35,8 +35,13 @@ type Track struct {
 	Progress Progress
 	// PreviewStart is where the creator wants the preview to begin; nil: we choose.
 	PreviewStart *time.Duration
-	Created      time.Time
-	Updated      time.Time
+	// Aside says that the track is an ad: it is in nobody's list, and listeners
+	// cannot play it by itself.
+	Aside bool
+	// Gain is what it is to be rendered with, in hundredths of a decibel; 0: as it is.
+	Gain    int
+	Created time.Time
+	Updated time.Time
 }
 
 // Master is the file the creator sent, byte for byte.

@@ -23,6 +23,7 @@ type Meta struct {
 	MasterSHA256 string
 	Source       melodyud.Source
 	Loudness     melodyud.Loudness
+	Gain         int   // hundredths of a decibel; see melodyud.Manifest
 	SampleRate   int   // Hz, of the grid's lossless timeline
 	Samples      int64 // presented, at SampleRate; a lossless rendition has exactly these
 }
@@ -106,6 +107,7 @@ func (p *Package) manifest(meta Meta) (melodyud.Manifest, error) {
 		TargetDuration: media.TargetDuration,
 		Source:         meta.Source,
 		Loudness:       meta.Loudness,
+		Gain:           meta.Gain,
 	}
 	slices.SortStableFunc(p.sinks, func(a, b *sink) int {
 		return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.stream.Name, b.stream.Name))

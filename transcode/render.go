@@ -389,6 +389,10 @@ func (s stage) run(ctx context.Context, line <-chan *shared[chunk], do func(pcm.
 
 // read is the render's pump.
 func (r *render) read(ctx context.Context, sound *fan[chunk]) error {
+	var level *pcm.Level
+	if r.job.Gain != 0 {
+		level = pcm.NewLevel(r.src.Format(), r.job.Gain)
+	}
 	for {
 		b, err := r.src.Read()
 		if err == io.EOF {
@@ -400,14 +404,22 @@ func (r *render) read(ctx context.Context, sound *fan[chunk]) error {
 		if err := fault.Point("render.decode"); err != nil {
 			return err
 		}
+		r.samples += int64(b.Len())
+		if level != nil {
+			b = level.Process(b)
+		}
 		if err := send(ctx, sound, b); err != nil {
 			return err
 		}
-		r.samples += int64(b.Len())
 		r.tell()
 	}
 	if err := r.complete(); err != nil {
 		return err
+	}
+	if level != nil {
+		if err := send(ctx, sound, level.Flush()); err != nil {
+			return err
+		}
 	}
 	sound.close()
 	return nil

@@ -132,8 +132,12 @@ const (
 	aacVersion     = "aac1"
 )
 
-// Version names everything that decides a render's bytes besides the master and
-// the ladder. It is part of the render hash.
+// LevelVersion names what a Job's Gain does to sound; it decides the bytes of what
+// is rendered with one.
+const LevelVersion = "level1"
+
+// Version names everything that decides a render's bytes besides the master, the
+// ladder and the gain. It is part of the render hash.
 func (e *Engine) Version() string {
 	return decoderVersion + "/" + flacVersion + "/" + e.aac
 }
@@ -181,6 +185,10 @@ type Job struct {
 	// done: 0 to 1. It hears nothing of files that do not say how long they are.
 	// May be nil.
 	Progress func(fraction float64)
+
+	// Gain, in hundredths of a decibel, makes the sound louder or quieter before
+	// anything hears it, as pcm.Level does (NORM-1); 0 leaves it as it is.
+	Gain int
 
 	// Tap, if not nil, hears every block of the sound, from one goroutine. Blocks are
 	// valid only during the call.

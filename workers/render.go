@@ -30,7 +30,7 @@ func (w *worker) render(ctx context.Context, l *lease) error {
 		return err
 	}
 	defer src.Close()
-	hash := RenderHash(w.c.Engine, master.SHA256, w.c.Ladder)
+	hash := w.recipe(l).hash(w.c.Engine)
 	if err := w.c.Catalog.Storing(ctx, l.claim, hash); err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (w *worker) render(ctx context.Context, l *lease) error {
 	if err == nil && !there {
 		err = w.make(ctx, l, src, facts, filepath.Join(dir, "media"), hash, set.Hash)
 	}
-	if err == nil && there { // but another analyzer may have heard it
+	if err == nil && (there || w.recipe(l).gain != 0) { // but another analyzer may have heard it
 		err = w.listen(ctx, src, filepath.Join(dir, "features"), master, set, func(f float64) { l.show(melodyud.StageRendering, f) })
 	}
 	if err != nil {
@@ -52,6 +52,10 @@ func (w *worker) render(ctx context.Context, l *lease) error {
 		return err
 	}
 	return w.c.Catalog.Rendered(ctx, l.claim, melodyud.Rendering{Hash: hash, FeaturesHash: set.Hash, Tags: facts.Tags})
+}
+
+func (w *worker) recipe(l *lease) recipe {
+	return recipe{master: l.claim.Track.Master.SHA256, ladder: w.c.Ladder, gain: l.claim.Track.Gain}
 }
 
 // examine fetches a master and judges it by its headers.
@@ -121,7 +125,7 @@ func (a *attentive) Read(p []byte) (int, error) {
 func (w *worker) make(ctx context.Context, l *lease, src *os.File, facts transcode.Facts, dir, hash, featuresHash string) error {
 	done := w.metrics.stage("render")
 	l.show(melodyud.StageRendering, 0)
-	out, err := renderFile(ctx, w.c.Engine, src, facts, l.claim.Track.Master.SHA256, dir, w.c.Ladder,
+	out, err := renderFile(ctx, w.c.Engine, src, facts, w.recipe(l), dir,
 		func(f float64) { l.show(melodyud.StageRendering, f) })
 	if err != nil {
 		return fmt.Errorf("render: %w", err)
@@ -132,8 +136,10 @@ func (w *worker) make(ctx context.Context, l *lease, src *os.File, facts transco
 	}
 	defer w.metrics.stage("store")()
 	l.show(melodyud.StageStoring, 0)
-	if err := w.storeFeatures(ctx, dir, featuresHash); err != nil {
-		return err
+	if w.recipe(l).gain == 0 { // else they are of another sound than the master
+		if err := w.storeFeatures(ctx, dir, featuresHash); err != nil {
+			return err
+		}
 	}
 	return w.storeAll(ctx, dir, hash, func(f float64) { l.show(melodyud.StageStoring, f) })
 }

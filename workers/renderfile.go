@@ -35,8 +35,23 @@ type engine interface {
 // and ladder: 32 hexadecimal digits. What would make other bytes makes another
 // name.
 func RenderHash(engine interface{ Version() string }, masterSHA256 string, ladder melodyud.Ladder) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%s\n%d\n",
-		masterSHA256, ladder, engine.Version(), packager.Version, melodyud.ManifestVersion))
+	return recipe{master: masterSHA256, ladder: ladder}.hash(engine)
+}
+
+// recipe is what decides the bytes of a rendering besides the engine.
+type recipe struct {
+	master string // SHA-256, in hexadecimal
+	ladder melodyud.Ladder
+	gain   int // hundredths of a decibel
+}
+
+func (r recipe) hash(engine interface{ Version() string }) string {
+	text := fmt.Appendf(nil, "%s\n%s\n%s\n%s\n%d\n",
+		r.master, r.ladder, engine.Version(), packager.Version, melodyud.ManifestVersion)
+	if r.gain != 0 {
+		text = fmt.Appendf(text, "%s %d\n", transcode.LevelVersion, r.gain)
+	}
+	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:16])
 }
 
@@ -68,7 +83,7 @@ func RenderFile(ctx context.Context, engine renderer, src *os.File, masterSHA256
 	if err := fault.Point("render.validated"); err != nil {
 		return Rendered{}, err
 	}
-	out, err := renderFile(ctx, engine, src, facts, masterSHA256, dir, ladder, progress)
+	out, err := renderFile(ctx, engine, src, facts, recipe{master: masterSHA256, ladder: ladder}, dir, progress)
 	if out.FirstSegment = time.Since(began); !out.spooled.IsZero() {
 		out.FirstSegment = out.spooled.Sub(began)
 	}
@@ -82,8 +97,8 @@ func probe(ctx context.Context, engine renderer, src *os.File) (transcode.Facts,
 	return engine.Probe(ctx, src)
 }
 
-func renderFile(ctx context.Context, engine renderer, src *os.File, facts transcode.Facts, masterSHA256, dir string,
-	ladder melodyud.Ladder, progress func(fraction float64),
+func renderFile(ctx context.Context, engine renderer, src *os.File, facts transcode.Facts, how recipe, dir string,
+	progress func(fraction float64),
 ) (out Rendered, err error) {
 	if _, err := src.Seek(0, io.SeekStart); err != nil {
 		return Rendered{}, fmt.Errorf("rewind master: %w", err)
@@ -93,8 +108,8 @@ func renderFile(ctx context.Context, engine renderer, src *os.File, facts transc
 		return Rendered{}, onDisk(err)
 	}
 	defer func() { err = onDisk(errors.Join(err, pack.Close())) }()
-	first := &firstSegment{open: pack.Open, rendition: lowest(ladder)}
-	report, err := engine.Render(ctx, src, transcode.Job{Ladder: ladder, Open: first.Open, Progress: progress})
+	first := &firstSegment{open: pack.Open, rendition: lowest(how.ladder)}
+	report, err := engine.Render(ctx, src, transcode.Job{Ladder: how.ladder, Gain: how.gain, Open: first.Open, Progress: progress})
 	if err != nil {
 		return Rendered{}, err
 	}
@@ -102,11 +117,11 @@ func renderFile(ctx context.Context, engine renderer, src *os.File, facts transc
 	if out.HasCover, err = writeCover(dir, report.Cover); err != nil {
 		return Rendered{}, err
 	}
-	if err := writeFeatures(dir, masterSHA256, report); err != nil {
+	if err := writeFeatures(dir, how.master, report); err != nil {
 		return Rendered{}, err
 	}
 	out.Manifest, err = pack.Seal(packager.Meta{
-		RenderHash: RenderHash(engine, masterSHA256, ladder), MasterSHA256: masterSHA256,
+		RenderHash: how.hash(engine), MasterSHA256: how.master, Gain: how.gain,
 		Source: report.Source, Loudness: report.Loudness, SampleRate: report.SampleRate, Samples: report.Samples,
 	})
 	return out, err

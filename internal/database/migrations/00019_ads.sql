@@ -1,0 +1,28 @@
+-- +goose Up
+
+-- Ads are tracks that no listener's list has (aside is 1), rendered with a gain, in
+-- hundredths of a decibel, that gives them the loudness of music.
+ALTER TABLE tracks ADD COLUMN aside BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE tracks ADD COLUMN gain BIGINT NOT NULL DEFAULT 0;
+
+-- House ads.
+CREATE TABLE house_ads (
+    track      TEXT   NOT NULL PRIMARY KEY,
+    title      TEXT   NOT NULL,
+    advertiser TEXT   NOT NULL,
+    active     BIGINT NOT NULL, -- 0: kept, but not heard
+    weight     BIGINT NOT NULL, -- how often, in proportion to the others
+    added      BIGINT NOT NULL  -- unix milliseconds
+);
+
+-- When each listener was last given a break. Unix milliseconds; listener is an account.
+CREATE TABLE ad_listeners (
+    listener TEXT   NOT NULL PRIMARY KEY,
+    broke    BIGINT NOT NULL
+);
+
+-- +goose Down
+DROP TABLE ad_listeners;
+DROP TABLE house_ads;
+ALTER TABLE tracks DROP COLUMN gain;
+ALTER TABLE tracks DROP COLUMN aside;
