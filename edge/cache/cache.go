@@ -1,14 +1,24 @@
-// Package cache keeps blocks of track files in memory, close to the listeners.
+// Package cache keeps blocks of track files close to the listeners: in memory, on
+// disk and at the other edges, before the object store is asked.
 //
 // Objects never change under a name, so nothing is ever invalidated. A block is
-// filled once whatever the crowd that waits for it, and the fill belongs to no
-// caller: a listener who hangs up fails nobody else (EDGE-8).
+// filled once whatever the crowd that waits for it; the fill belongs to no caller (a
+// listener who hangs up fails nobody else, EDGE-8), and the whole crowd reads along
+// while it goes on (EDGE-16). Reader.Status tells where the bytes came from (EDGE-11).
+//
+//	memory        W-TinyLFU: what many want stays, what one listener wanted goes
+//	disk          S3-FIFO; once it is full only blocks wanted twice get in
+//	peers         the edge that is responsible for a block, by rendezvous hashing
+//	object store  asked once for a block, by that edge
 package cache
 
 import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -26,23 +36,41 @@ type origin interface {
 // Config of a Cache.
 type Config struct {
 	Origin origin
-	// Bytes is the most memory the blocks may take; default 256 MiB.
+	// Bytes is the most memory blocks may take, those on their way in or to the disk
+	// with them; default 256 MiB.
 	Bytes int64
 	// Block is the size of one block in bytes; default 256 KiB: an AAC segment is
 	// one or two reads, a lossless one a few.
 	Block int64
-	// FillTimeout bounds one read from the origin; default 10 s.
+	// FillTimeout bounds the filling of one block, and the wait for its turn; default
+	// 10 s.
 	FillTimeout time.Duration
-	Metrics     prometheus.Registerer // nil: not measured
+
+	Disk  DiskConfig  // a directory for blocks; default none
+	Peers PeersConfig // the other edges; default none
+
+	Logger  *slog.Logger          // default: discards
+	Metrics prometheus.Registerer // nil: not measured
+	Now     func() time.Time      // default time.Now
 }
 
 // Cache is safe for concurrent use.
 type Cache struct {
 	config Config
-	blocks *otter.Cache[block, []byte]
-	hits   prometheus.Counter
-	fills  prometheus.Counter
-	fails  prometheus.Counter
+	meters *meters
+	blocks *otter.Cache[block, *entry]
+	absent absent
+	disk   *disk  // nil: none
+	peers  *peers // nil: none
+	warm   chan errand
+
+	slots   chan struct{} // one for each block being filled
+	mu      sync.Mutex
+	flights map[block]*fill // guarded by mu
+
+	life    context.Context // of all fills
+	stop    context.CancelFunc
+	running sync.WaitGroup // the fills
 }
 
 type block struct {
@@ -50,18 +78,58 @@ type block struct {
 	index int64
 }
 
+// entry is a block in memory.
+type entry struct {
+	data    []byte       // never written to again
+	size    int64        // of the object
+	foreign bool         // of another edge, on whose disk it belongs
+	counted atomic.Int64 // when a wish for it was last counted, unix seconds
+}
+
 const (
 	defaultBytes = 256 << 20
 	defaultBlock = 256 << 10
 	defaultFill  = 10 * time.Second
-	overhead     = 128 // bytes of bookkeeping counted for each block
+	overhead     = 192 // bytes of bookkeeping counted for each block
+
+	// A part of the memory is for blocks that are being filled, another for those on
+	// their way to the disk.
+	fillPart, writePart = 8, 16
+	mostSlots           = 1024
 )
 
-// New returns an empty cache.
+// New returns a cache with nothing in memory. Its disk tier works while Run does.
 func New(c Config) (*Cache, error) {
 	if c.Origin == nil {
 		return nil, fmt.Errorf("%w: cache needs an origin", melodyud.ErrInvalid)
 	}
+	c = c.withDefaults()
+	k := &Cache{
+		config: c, meters: newMeters(), flights: map[block]*fill{},
+		slots: make(chan struct{}, min(max(c.Bytes/fillPart/c.Block, 1), mostSlots)),
+		warm:  make(chan errand, warmQueue),
+	}
+	k.absent.now = c.Now
+	var err error
+	if k.disk, err = newDisk(c, k.meters); err != nil {
+		return nil, err
+	}
+	if k.peers, err = newPeers(c, k.meters); err != nil {
+		return nil, err
+	}
+	k.blocks, err = otter.New(&otter.Options[block, *entry]{
+		MaximumWeight: uint64(max(c.Bytes-int64(cap(k.slots))*c.Block-k.disk.pending(), c.Block)),
+		Weigher:       func(b block, e *entry) uint32 { return uint32(len(e.data) + len(b.key) + overhead) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cache of %d bytes: %w", c.Bytes, err)
+	}
+	k.life, k.stop = context.WithCancel(context.Background())
+	k.meters.register(c.Metrics, k)
+	return k, nil
+}
+
+func (c Config) withDefaults() Config {
 	if c.Bytes == 0 {
 		c.Bytes = defaultBytes
 	}
@@ -71,31 +139,39 @@ func New(c Config) (*Cache, error) {
 	if c.FillTimeout == 0 {
 		c.FillTimeout = defaultFill
 	}
-	blocks, err := otter.New(&otter.Options[block, []byte]{
-		MaximumWeight: uint64(c.Bytes),
-		Weigher:       func(k block, v []byte) uint32 { return uint32(len(v) + len(k.key) + overhead) },
-	})
-	if err != nil {
-		return nil, fmt.Errorf("cache of %d bytes: %w", c.Bytes, err)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	k := &Cache{
-		config: c, blocks: blocks,
-		hits:  counter("melodyud_edge_cache_hits_total", "Blocks served from memory."),
-		fills: counter("melodyud_edge_cache_fills_total", "Blocks read from the object store."),
-		fails: counter("melodyud_edge_cache_fill_failures_total", "Blocks the object store did not give."),
+	if c.Now == nil {
+		c.Now = time.Now
 	}
-	if c.Metrics != nil {
-		c.Metrics.MustRegister(k.hits, k.fills, k.fails)
-	}
-	return k, nil
+	c.Disk = c.Disk.withDefaults()
+	return c
 }
 
-func counter(name, help string) prometheus.Counter {
-	return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+// Run keeps the disk tier and warms what Warm asked for, until ctx ends. Without it
+// the cache serves all the same, from the other tiers.
+func (c *Cache) Run(ctx context.Context) error {
+	var all sync.WaitGroup
+	for range warmers {
+		all.Go(func() { c.runErrands(ctx) })
+	}
+	if c.disk != nil {
+		all.Go(func() { c.disk.run(ctx) })
+	}
+	<-ctx.Done()
+	all.Wait()
+	return nil
 }
 
-// Close stops the cache's own goroutines. Readers in hand may go on.
-func (c *Cache) Close() { c.blocks.StopAllGoroutines() }
+// Close ends fills in hand and the cache's own goroutines. Readers in hand may go on
+// with what is in memory.
+func (c *Cache) Close() {
+	c.stop()
+	c.running.Wait()
+	c.peers.close()
+	c.blocks.StopAllGoroutines()
+}
 
 // Bytes returns how much memory the blocks take.
 func (c *Cache) Bytes() int64 {
@@ -115,130 +191,23 @@ func (c *Cache) Reader(ctx context.Context, key string, size, offset, length int
 	return &Reader{ctx: ctx, cache: c, key: key, size: size, base: offset, length: length}
 }
 
-// fetch returns a block, from memory or from the origin. The bytes are shared
-// and must not be written to.
-func (c *Cache) fetch(ctx context.Context, b block, size int64) ([]byte, error) {
-	if data, ok := c.blocks.GetIfPresent(b); ok {
-		c.hits.Inc()
-		return data, nil
+// lookup returns a block that is in memory and counts the wish for it.
+func (c *Cache) lookup(b block) (*entry, bool) {
+	e, ok := c.blocks.GetIfPresent(b)
+	if ok {
+		c.count(b, e)
 	}
-	type result struct {
-		data []byte
-		err  error
-	}
-	done := make(chan result, 1)
-	go func() { // outlives a caller who hangs up by at most FillTimeout
-		data, err := c.blocks.Get(context.WithoutCancel(ctx), b, otter.LoaderFunc[block, []byte](
-			func(ctx context.Context, b block) ([]byte, error) { return c.fill(ctx, b, size) }))
-		done <- result{data, err}
-	}()
-	select {
-	case r := <-done:
-		return r.data, r.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return e, ok
 }
 
-func (c *Cache) fill(ctx context.Context, b block, size int64) ([]byte, error) {
-	c.fills.Inc()
-	data, err := c.read(ctx, b, size)
-	if err != nil {
-		c.fails.Inc()
+// count tells the disk tier that a block is wanted, at most once in a while: one
+// listener asks for it several times in a row.
+func (c *Cache) count(b block, e *entry) {
+	if c.disk == nil || e.foreign {
+		return
 	}
-	return data, err
-}
-
-func (c *Cache) read(ctx context.Context, b block, size int64) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.config.FillTimeout)
-	defer cancel()
-	start := b.index * c.config.Block
-	if start >= size {
-		return nil, fmt.Errorf("block %d of object %s, which has %d bytes", b.index, b.key, size)
+	now, last := c.config.Now().Unix(), e.counted.Load()
+	if now-last >= c.disk.apart && e.counted.CompareAndSwap(last, now) {
+		c.disk.offer(b, e, now)
 	}
-	data := make([]byte, min(c.config.Block, size-start))
-	r, info, err := c.config.Origin.Open(ctx, b.key, start, int64(len(data)))
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	if info.Size != size {
-		return nil, fmt.Errorf("object %s has %d bytes, manifest says %d", b.key, info.Size, size)
-	}
-	if _, err := io.ReadFull(r, data); err != nil {
-		return nil, fmt.Errorf("%w: read block %d of %s: %v", melodyud.ErrUnavailable, b.index, b.key, err)
-	}
-	return data, nil
-}
-
-// Reader reads a stretch of an object through the cache.
-type Reader struct {
-	ctx          context.Context // of the one request this reader serves
-	cache        *Cache
-	key          string
-	size         int64 // of the object
-	base, length int64 // the stretch
-	at           int64 // position in the stretch
-}
-
-// Read reads from the block at the current position.
-func (r *Reader) Read(p []byte) (int, error) {
-	chunk, err := r.next()
-	if err != nil {
-		return 0, err
-	}
-	n := copy(p, chunk)
-	r.at += int64(n)
-	return n, nil
-}
-
-// CopyN writes the next n bytes, or what there is, block by block and without a
-// copy between.
-func (r *Reader) CopyN(w io.Writer, n int64) (total int64, err error) {
-	for total < n {
-		chunk, err := r.next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return total, err
-		}
-		wrote, err := w.Write(chunk[:min(int64(len(chunk)), n-total)])
-		r.at += int64(wrote)
-		total += int64(wrote)
-		if err != nil {
-			return total, err
-		}
-	}
-	return total, nil
-}
-
-// next returns what is left of the current block, or io.EOF.
-func (r *Reader) next() ([]byte, error) {
-	if r.at >= r.length {
-		return nil, io.EOF
-	}
-	pos := r.base + r.at
-	index := pos / r.cache.config.Block
-	data, err := r.cache.fetch(r.ctx, block{r.key, index}, r.size)
-	if err != nil {
-		return nil, err
-	}
-	data = data[pos-index*r.cache.config.Block:]
-	return data[:min(int64(len(data)), r.length-r.at)], nil
-}
-
-// Seek moves within the stretch.
-func (r *Reader) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
-		offset += r.at
-	case io.SeekEnd:
-		offset += r.length
-	}
-	if offset < 0 {
-		return 0, fmt.Errorf("%w: seek before the start", melodyud.ErrInvalid)
-	}
-	r.at = offset
-	return offset, nil
 }
