@@ -100,6 +100,7 @@ var arrows = map[string][]string{
 	"edge/cachestatus":     {},
 	"edge/httpcache":       {"edge/cachestatus"},
 	"edge/streams":         {"internal/ticket"},
+	"edge/pace":            {"internal/ticket"},
 	"edge/cmcd":            {},
 
 	// Parts of services.
