@@ -59,6 +59,8 @@ type Config struct {
 	MediaKeys mediaKeys
 	// CacheBytes is the memory for blocks of track files; default 256 MiB.
 	CacheBytes int64
+	Disk       cache.DiskConfig      // of the cache of blocks; default none
+	Peers      cache.PeersConfig     // of the cache of blocks; default none
 	Logger     *slog.Logger          // default: discards
 	Metrics    prometheus.Registerer // nil: not measured
 	Now        func() time.Time      // default time.Now
@@ -84,7 +86,7 @@ func New(c Config) (*Edge, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	blocks, err := cache.New(cache.Config{Origin: c.Store, Bytes: c.CacheBytes, Metrics: c.Metrics})
+	blocks, err := newBlocks(c)
 	if err != nil {
 		return nil, err
 	}
@@ -127,6 +129,7 @@ func (e *Edge) Register(r *api.Router) {
 	r.Mux.HandleFunc("GET /p/", gone)
 	r.Mux.HandleFunc("OPTIONS /p/", preflight)
 	e.registerLists(r)
+	e.registerPeers(r)
 }
 
 func gone(w http.ResponseWriter, r *http.Request) {

@@ -62,7 +62,6 @@ var clear = shape{
 func (e *Edge) stretch(w http.ResponseWriter, r *http.Request, p play, found *melodyud.Rendition, part part, as shape) error {
 	began := e.config.Now()
 	key := "media/" + p.manifest.RenderHash + "/" + found.File
-	hit := e.blocks.Has(key, part.offset)
 	body := e.blocks.Reader(r.Context(), key, found.Size, part.offset, part.length)
 	if r.Method == http.MethodGet { // fail before the headers are out, if at all
 		if err := warm(body); err != nil {
@@ -74,7 +73,7 @@ func (e *Edge) stretch(w http.ResponseWriter, r *http.Request, p play, found *me
 		return err
 	}
 	h := w.Header()
-	h.Set("Cache-Status", cacheStatus(hit))
+	h.Set("Cache-Status", body.Status().Header(cacheName))
 	h.Set("Server-Timing", fmt.Sprintf("edge;dur=%.1f", float64(e.config.Now().Sub(began).Microseconds())/1000))
 	if sent == io.ReadSeeker(body) {
 		w = direct{w, body}
@@ -125,12 +124,8 @@ func warm(body io.ReadSeeker) error {
 	return err
 }
 
-func cacheStatus(hit bool) string {
-	if hit {
-		return "melodyud-edge; hit"
-	}
-	return "melodyud-edge; fwd=uri-miss; stored"
-}
+// cacheName is this cache's in Cache-Status (EDGE-11).
+const cacheName = "melodyud-edge"
 
 var oneRange = regexp.MustCompile(`^bytes=(\d{1,18})?-(\d{1,18})?$`)
 

@@ -5,6 +5,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -65,6 +66,7 @@ type Config struct {
 	SoundLimits `embed:""`
 	Quotas      `embed:""`
 	Doors       `embed:""`
+	EdgeCache   `embed:""`
 
 	LogFormat string `env:"MELODYUD_LOG_FORMAT" enum:"text,json" default:"text" help:"text or json."`
 	LogLevel  string `env:"MELODYUD_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
@@ -116,7 +118,7 @@ func (c *Config) check() error {
 	if len(c.Ladder) == 0 {
 		c.Ladder = melodyud.DefaultLadder()
 	}
-	if err := c.SoundLimits.check(); err != nil {
+	if err := errors.Join(c.SoundLimits.check(), c.EdgeCache.check()); err != nil {
 		return err
 	}
 	for _, u := range []*string{&c.PublicURL, &c.EdgeURL} {

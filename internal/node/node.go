@@ -235,14 +235,20 @@ func (n *Node) newWorkers(tracks *catalog.Service, heard *sound.Service) (*worke
 }
 
 func (n *Node) buildEdge(context.Context, *accounts.Service) error {
+	peers, err := n.cachePeers()
+	if err != nil {
+		return err
+	}
 	e, err := edge.New(edge.Config{
-		Store: n.backends.store, Tickets: n.tickets, MediaKeys: n.media, CacheBytes: n.config.CacheBytes,
+		Store: n.backends.store, Tickets: n.tickets, MediaKeys: n.media,
+		CacheBytes: n.config.CacheBytes, Disk: n.config.diskCache(), Peers: peers,
 		Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
 	})
 	if err != nil {
 		return err
 	}
 	n.closers = append(n.closers, e.Close)
+	n.runs("edge cache", working, e.RunCache)
 	e.Register(n.router)
 	return nil
 }
