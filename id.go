@@ -34,6 +34,12 @@ func NewUserID(now time.Time) UserID { return UserID("usr_" + newULID(now)) }
 // NewEventID returns a fresh event id made at now.
 func NewEventID(now time.Time) EventID { return EventID("evt_" + newULID(now)) }
 
+// FirstEventID returns the id that sorts before those of all events made at t or
+// later.
+func FirstEventID(t time.Time) EventID {
+	return EventID("evt_" + encodeULID(stamp(t)))
+}
+
 // NewAlbumID returns a fresh album id made at now.
 func NewAlbumID(now time.Time) AlbumID { return AlbumID("alb_" + newULID(now)) }
 
@@ -87,13 +93,18 @@ func checkID(prefix, s string) error {
 }
 
 func newULID(now time.Time) string {
-	var b [16]byte
-	ms := uint64(now.UnixMilli())
+	b := stamp(now)
+	_, _ = rand.Read(b[6:]) // crypto/rand never fails: it aborts the process instead.
+	return encodeULID(b)
+}
+
+// stamp returns the 128 bits of the first id made at t.
+func stamp(t time.Time) (b [16]byte) {
+	ms := uint64(max(0, t.UnixMilli()))
 	for i := range 6 {
 		b[i] = byte(ms >> (40 - 8*i))
 	}
-	_, _ = rand.Read(b[6:]) // crypto/rand never fails: it aborts the process instead.
-	return encodeULID(b)
+	return b
 }
 
 // encodeULID writes 128 bits as 26 base-32 digits, two leading bits padded.

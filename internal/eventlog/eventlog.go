@@ -5,6 +5,7 @@ package eventlog
 
 import (
 	"context"
+	"time"
 
 	melodyud "github.com/melodyud/melodyud"
 )
@@ -22,5 +23,13 @@ type Log interface {
 	// only one consumer of a group gets an event at a time. After an error of handle
 	// the same batch is delivered again, with a growing pause.
 	Consume(ctx context.Context, topic, group string, handle func(context.Context, []melodyud.Event) error) error
+	// Follow calls handle with the events of a topic until ctx ends, and returns nil
+	// then: first those appended since a time, and maybe some before it, then those
+	// that come. Every caller gets all of them, each at least once, those of one
+	// subject in order. handle is called without events each time there are no
+	// further ones, at least every few seconds: what was appended before that call
+	// began has been delivered. After an error of handle the same events are
+	// delivered again, with a growing pause. A log that cannot be read is tried again.
+	Follow(ctx context.Context, topic string, since time.Time, handle func(context.Context, []melodyud.Event) error) error
 	Close() error
 }

@@ -18,7 +18,7 @@ type Claims struct {
 	Session string    // one play session, for telemetry and stream limits
 	Tier    Tier
 
-	Issued     time.Time  // whole seconds; zero: of the first version, older than any notice
+	Issued     time.Time  // whole milliseconds; zero: of the first version, older than any notice
 	Account    string     // names the listener without telling who it is; "": not known
 	Device     string     // names the device among those of the account; "": not known
 	Ads        Ads        // which ads go with it
@@ -29,6 +29,10 @@ type Claims struct {
 
 // Unlimited is the number of skips that is never used up.
 const Unlimited = -1
+
+// MaxLife is the longest a ticket of the second version lives: notices that void
+// tickets need not be kept longer. What plays longer has its ticket renewed.
+const MaxLife = 7 * 24 * time.Hour
 
 // Ads is a policy on ads.
 type Ads string
@@ -83,7 +87,7 @@ func (c Claims) message() []byte {
 	lines := []string{version1, c.KeyID, strconv.FormatInt(c.Expires.Unix(), 10), c.Prefix, c.Session, string(c.Tier)}
 	if !c.Issued.IsZero() {
 		lines[0] = version2
-		lines = append(lines, strconv.FormatInt(c.Issued.Unix(), 10), c.Account, c.Device, string(c.Ads),
+		lines = append(lines, strconv.FormatInt(c.Issued.UnixMilli(), 10), c.Account, c.Device, string(c.Ads),
 			strconv.Itoa(c.Skips), string(c.Renditions), string(c.Countries))
 	}
 	return []byte(strings.Join(lines, "\n") + "\n")
@@ -98,7 +102,7 @@ func (c Claims) sound() bool {
 		c.KeyID, c.Expires, c.Prefix, c.Session, c.Tier = "", time.Time{}, "", "", ""
 		return c == Claims{} || c == Claims{Skips: Unlimited}
 	}
-	return c.Issued.Unix() > 0 && plainOrNone(c.Account) && plainOrNone(c.Device) && plainOrNone(string(c.Ads)) &&
+	return c.Issued.UnixMilli() > 0 && c.Expires.Sub(c.Issued) <= MaxLife+time.Second && plainOrNone(c.Account) && plainOrNone(c.Device) && plainOrNone(string(c.Ads)) &&
 		c.Skips >= Unlimited && c.Renditions.sound() && c.Countries.Sound()
 }
 
@@ -121,30 +125,26 @@ func parse(msg []byte) (c Claims, ok bool) {
 		return line
 	}
 	c = Claims{KeyID: next(), Skips: Unlimited}
-	var ok1, ok2 bool
-	c.Expires, ok1 = second(next())
+	c.Expires, ok = second(next())
 	c.Prefix, c.Session, c.Tier = next(), next(), Tier(next())
-	if !ok1 || !cleanPrefix(c.Prefix) {
+	if !ok || !cleanPrefix(c.Prefix) {
 		return Claims{}, false
 	}
 	if n == 1+lines1 {
 		return c, true
 	}
-	c.Issued, ok1 = second(next())
+	issued, err := strconv.ParseInt(next(), 10, 64)
+	c.Issued = time.UnixMilli(issued).UTC()
 	c.Account, c.Device, c.Ads = next(), next(), Ads(next())
-	c.Skips, ok2 = number(next())
+	skips, err2 := strconv.Atoi(next())
+	c.Skips = skips
 	c.Renditions, c.Countries = Renditions(next()), Countries(next())
-	return c, ok1 && ok2 && !c.Issued.IsZero() && c.sound()
+	return c, err == nil && err2 == nil && c.sound()
 }
 
 func second(s string) (time.Time, bool) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	return time.Unix(n, 0).UTC(), err == nil
-}
-
-func number(s string) (int, bool) {
-	n, err := strconv.Atoi(s)
-	return n, err == nil
 }
 
 // Opens returns nil if c is good for path at now (TOK-3, TOK-4).

@@ -21,11 +21,11 @@ var full = ticket.Claims{
 func TestSecondVersionMatchesItsOwnTestVector(t *testing.T) { // TOK-1
 	t.Parallel()
 	token := sign(t, ring(t, oldKey), full)
-	const want = "v2\nk1\n1767225600\n/a/trk_01/\nsess_42\nfree\n1767225000\nacc_1\nphone\nhouse\n6\naac-64,aac-96\n+DEFR\n"
+	const want = "v2\nk1\n1767225600\n/a/trk_01/\nsess_42\nfree\n1767225000000\nacc_1\nphone\nhouse\n6\naac-64,aac-96\n+DEFR\n"
 	if raw := mustDecode(t, token); raw != want {
 		t.Errorf("message %q", raw)
 	}
-	if _, mac, _ := strings.Cut(token, "."); mac != "BIgihVlDj6ynEfS7XWwLlfFZEsuAQgwYAx1_VhEOZsY" {
+	if _, mac, _ := strings.Cut(token, "."); mac != "Tw_9TFhmysMNqYH2pL337zK5CyeUroO3vxiGX0kSsyU" {
 		t.Errorf("mac %s", mac)
 	}
 }
@@ -54,6 +54,7 @@ func TestMoreClaimsThanTheFirstVersionHasAreNotLost(t *testing.T) {
 	for _, change := range []func(*ticket.Claims){
 		func(c *ticket.Claims) { c.Issued = time.Time{} },
 		func(c *ticket.Claims) { c.Issued = time.Unix(0, 0) },
+		func(c *ticket.Claims) { c.Expires = c.Issued.Add(ticket.MaxLife + 2*time.Second) },
 		func(c *ticket.Claims) { c.Account = "a\nb" },
 		func(c *ticket.Claims) { c.Device = "a b" },
 		func(c *ticket.Claims) { c.Ads = "\n" },
@@ -89,6 +90,26 @@ func TestALineMoreOrLessIsNoTicket(t *testing.T) { // TOK-1
 			t.Errorf("%q was read", msg)
 		}
 	}
+}
+
+func TestAccountsAreNamedWithoutTellingWhoTheyAre(t *testing.T) { // CE-4
+	t.Parallel()
+	names, err := ticket.NewListeners(oldKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	others, err := ticket.NewListeners(newKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nora := names.Account("usr_NORA")
+	if nora != names.Account("usr_NORA") || nora == names.Account("usr_EMIL") || nora == others.Account("usr_NORA") ||
+		strings.Contains(nora, "NORA") || names.Account("") != "" {
+		t.Errorf("account %q", nora)
+	}
+	c := full
+	c.Account = nora
+	sign(t, ring(t, oldKey), c)
 }
 
 func TestRenditionsNameWhatATicketOpens(t *testing.T) {

@@ -51,6 +51,10 @@ func Run(t *testing.T, open Open) {
 		"a consumer whose context has ended returns nil":           endedContext,
 		"a bad topic or group is refused":                          badNames,
 		"a closed log is unavailable":                              closedLog,
+		"every follower gets everything":                           everyFollower,
+		"a follower can begin late":                                lateFollower,
+		"events whose follower failed are delivered again":         failingFollower,
+		"a follower of a closed log is told":                       closedFollower,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
