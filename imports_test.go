@@ -89,6 +89,7 @@ var arrows = map[string][]string{
 	"ingest/direct":        append([]string{"ingest"}, shared...),
 	"ingest/inbox":         append([]string{"ingest", "internal/database/lease"}, shared...),
 	"internal/accounts":    shared,
+	"internal/ads":         shared,
 	"internal/catalog":     append([]string{"internal/catalog/feed", "internal/catalog/hearing"}, shared...),
 	"internal/playback":    shared,
 	"internal/sound":       append([]string{"internal/sound/table"}, shared...),
