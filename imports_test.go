@@ -103,6 +103,7 @@ var arrows = map[string][]string{
 	"edge/streams":         {"internal/ticket"},
 	"edge/pace":            {"internal/ticket"},
 	"edge/cmcd":            {},
+	"edge/telemetry":       append([]string{"edge/cmcd"}, shared...),
 
 	// Parts of services.
 	"internal/catalog/hearing": {},

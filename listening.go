@@ -33,7 +33,7 @@ type PlaybackFact struct {
 	Session  string    `json:"session"`            // of the ticket
 	Listener string    `json:"listener,omitempty"` // pseudonym of the account, for a month
 	Tier     string    `json:"tier,omitempty"`
-	Track    TrackID   `json:"track"`
+	Track    TrackID   `json:"track,omitempty"` // absent where several tracks play as one: Release tells
 	Release  ReleaseID `json:"release"`
 	Length   int64     `json:"length_ms,omitempty"` // of the track
 	// Issued is when the session's ticket was given out: nobody can have heard more
@@ -96,7 +96,7 @@ type DeliveryFact struct {
 	Session  string           `json:"session"`
 	Listener string           `json:"listener,omitempty"` // as in PlaybackFact
 	Tier     string           `json:"tier,omitempty"`
-	Track    TrackID          `json:"track"`
+	Track    TrackID          `json:"track,omitempty"` // as in PlaybackFact
 	Release  ReleaseID        `json:"release"`
 	From     time.Time        `json:"from"`
 	Segments map[string]int64 `json:"segments"` // by rendition
@@ -121,7 +121,7 @@ type StreamFact struct {
 	Session  string    `json:"session"`
 	Listener string    `json:"listener,omitempty"` // as in PlaybackFact
 	Tier     string    `json:"tier,omitempty"`
-	Track    TrackID   `json:"track"`
+	Track    TrackID   `json:"track,omitempty"` // as in PlaybackFact
 	Release  ReleaseID `json:"release"`
 	Heard    int64     `json:"heard_ms"` // different milliseconds of the track, so far
 }
