@@ -35,10 +35,12 @@ func (e *Edge) hifi(w http.ResponseWriter, r *http.Request, p play) error {
 }
 
 func (p play) multivariant(w http.ResponseWriter, r *http.Request, f hls.Flavour) error {
-	body, err := hls.Multivariant(p.manifest, hls.Options{
-		Flavour: f, Track: melodyud.TrackID(r.PathValue("track")), First: p.first, Protection: p.cipher.protection(),
-	})
+	body, err := p.printMultivariant(melodyud.TrackID(r.PathValue("track")), f)
 	return text(w, r, typeHLS, body, err)
+}
+
+func (p play) printMultivariant(track melodyud.TrackID, f hls.Flavour) ([]byte, error) {
+	return hls.Multivariant(p.manifest, hls.Options{Flavour: f, Track: track, First: p.first, Protection: p.cipher.protection()})
 }
 
 func (e *Edge) media(w http.ResponseWriter, r *http.Request, p play) error {
@@ -46,8 +48,12 @@ func (e *Edge) media(w http.ResponseWriter, r *http.Request, p play) error {
 	if err != nil {
 		return err
 	}
-	body, err := hls.Media(p.manifest, found.Name, hls.Options{First: p.first, Protection: p.cipher.protection()})
+	body, err := p.printMedia(found.Name)
 	return text(w, r, typeHLS, body, err)
+}
+
+func (p play) printMedia(rendition string) ([]byte, error) {
+	return hls.Media(p.manifest, rendition, hls.Options{First: p.first, Protection: p.cipher.protection()})
 }
 
 func (e *Edge) dash(w http.ResponseWriter, r *http.Request, p play) error {

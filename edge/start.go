@@ -1,0 +1,138 @@
+package edge
+
+import (
+	"context"
+	"io"
+	"time"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/ticket"
+	"github.com/melodyud/melodyud/packager/hls"
+)
+
+const (
+	// startSound is how much of the first segment goes with a start: enough for a
+	// browser to begin with, little enough for a few packets.
+	startSound = 500 * time.Millisecond
+	mostStart  = 96 << 10 // bytes of the first segment
+)
+
+// StartWish says what a player is going to ask for.
+type StartWish struct {
+	Claims  ticket.Claims // of the ticket it has
+	Track   melodyud.TrackID
+	Release melodyud.ReleaseID
+	// Lossless starts in the best rendition rather than in the AAC ladder.
+	Lossless bool
+	// Bandwidth is what the player expects of its connection, in bits per second; 0:
+	// it has no idea.
+	Bandwidth int
+}
+
+// StartFile is what an address below the folder of a track answers.
+type StartFile struct {
+	Path string
+	Data []byte
+	Size int64 // of the whole, of which Data may be the beginning only
+	Text bool  // a playlist
+}
+
+// Start is what a player asks for first, so that whoever gives it a ticket can give
+// it that too.
+type Start struct {
+	Rendition string // which the files are of
+	Files     []StartFile
+}
+
+// Start returns what the addresses answer that a player of clear streams begins with:
+// its two playlists, an init segment and the beginning of the first segment. Its
+// errors are those of the addresses.
+func (e *Edge) Start(ctx context.Context, w StartWish) (Start, error) {
+	known, err := e.releases.get(ctx, w.Release)
+	if err != nil {
+		return Start{}, err
+	}
+	p := play{manifest: known.manifest, offsets: known.offsets, claims: w.Claims}
+	r := p.firstChoice(w)
+	if r == nil {
+		return Start{}, errTier
+	}
+	name, flavour := "index.m3u8", hls.Standard
+	if w.Lossless && w.Claims.Tier == ticket.Premium {
+		name, flavour = "hifi.m3u8", hls.Hifi
+	}
+	s := Start{Rendition: r.Name}
+	body, err := p.printMultivariant(w.Track, flavour)
+	if err != nil {
+		return Start{}, err
+	}
+	s.text(name, body)
+	if body, err = p.printMedia(r.Name); err != nil {
+		return Start{}, err
+	}
+	s.text(r.Name+"/index.m3u8", body)
+	return s, e.startSound(ctx, p, r, &s)
+}
+
+func (s *Start) text(path string, body []byte) {
+	s.Files = append(s.Files, StartFile{Path: path, Data: body, Size: int64(len(body)), Text: true})
+}
+
+// startSound adds the init segment and the beginning of the first segment.
+func (e *Edge) startSound(ctx context.Context, p play, r *melodyud.Rendition, s *Start) error {
+	init, err := e.bytesOf(ctx, p, r, part{0, r.InitSize})
+	if err != nil {
+		return err
+	}
+	starts := p.offsets[r.Name]
+	size := starts[1] - starts[0]
+	head, err := e.bytesOf(ctx, p, r, part{starts[0], min(size, openingOf(p.manifest, size))})
+	if err != nil {
+		return err
+	}
+	s.Files = append(s.Files,
+		StartFile{Path: r.Name + "/init.mp4", Data: init, Size: r.InitSize},
+		StartFile{Path: r.Name + "/s/0.m4s", Data: head, Size: size})
+	return nil
+}
+
+// openingOf is how much of a first segment of so many bytes lasts startSound, and the
+// boxes before it.
+func openingOf(m *melodyud.Manifest, size int64) int64 {
+	const boxes = 1 << 10
+	length := float64(m.Segments[0]) / float64(max(1, m.SampleRate))
+	return boxes + min(mostStart, int64(float64(size)*startSound.Seconds()/max(length, startSound.Seconds())))
+}
+
+func (e *Edge) bytesOf(ctx context.Context, p play, r *melodyud.Rendition, at part) ([]byte, error) {
+	body := e.blocks.Reader(ctx, "media/"+p.manifest.RenderHash+"/"+r.File, r.Size, at.offset, at.length)
+	return io.ReadAll(body)
+}
+
+// firstChoice is the rendition to begin with: of those that are open to the player the
+// best that its connection affords with a third to spare, or the cheapest. Without
+// any idea of the connection it is the one that the playlist names first (HLS-15).
+func (p play) firstChoice(w StartWish) *melodyud.Rendition {
+	var best *melodyud.Rendition
+	for i := range p.manifest.Renditions {
+		r := &p.manifest.Renditions[i]
+		lossless := r.Codec != melodyud.CodecAAC
+		if !opens(w.Claims, r) || lossless && !w.Lossless {
+			continue
+		}
+		if best == nil || lossless || w.affords(r) {
+			best = r
+		}
+	}
+	return best
+}
+
+// affordable is the rate that a player without any idea of its connection begins with.
+const affordable = 192_000 // bits per second
+
+func (w StartWish) affords(r *melodyud.Rendition) bool {
+	if w.Bandwidth <= 0 {
+		return r.AverageBandwidth <= affordable
+	}
+	return r.Bandwidth <= w.Bandwidth*3/4
+}
