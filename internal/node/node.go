@@ -40,6 +40,7 @@ type Node struct {
 	health   *health
 	tickets  *ticket.Keyring
 	media    *ticket.MediaKeys
+	names    *ticket.Listeners
 	router   *api.Router
 	listener net.Listener
 	runners  []runner
@@ -89,6 +90,9 @@ func (n *Node) build(ctx context.Context) error {
 		return err
 	}
 	if n.media, err = mediaKeys(ctx, n.config, n.backends.db); err != nil {
+		return err
+	}
+	if n.names, err = listenerNames(ctx, n.config, n.backends.db); err != nil {
 		return err
 	}
 	n.router, err = api.NewRouter(api.Config{

@@ -31,6 +31,8 @@ type (
 		HiFiURL      string      `json:"hifi_url,omitempty" doc:"HLS, lossless; premium listeners only."`
 		ExactURL     string      `json:"exact_url" doc:"HLS, AAC renditions, for players on Media Source Extensions that set appendWindowStart and appendWindowEnd to the bounds of each track: joins are then exact to the sample in AAC too. Lossless joins always are."`
 		ExactHiFiURL string      `json:"exact_hifi_url,omitempty" doc:"The same, lossless; premium listeners only."`
+		Base         string      `json:"base" doc:"What all addresses of this playback begin with. It changes when the playback is renewed." example:"/l/djEK.b2s/"`
+		Renew        time.Time   `json:"renew" doc:"From then on, renew the playback if it is still wanted."`
 		Expires      time.Time   `json:"expires" doc:"The URLs stop working then."`
 		Session      string      `json:"session" doc:"Names this play session in telemetry."`
 		Tracks       []listTrack `json:"tracks"`
@@ -102,28 +104,27 @@ func (s *Service) playTracks(who api.Principal, tracks []melodyud.Track) (*listP
 		releases = append(releases, t.Release.ID)
 		length += t.Release.Duration
 	}
-	tier, allowance := s.tierOf(who)
+	c, allowance := s.claimsOf(who, "")
 	path, prefix := ticket.List(releases)
 	if s.c.Encrypt {
 		path, prefix = ticket.EncryptedList(s.c.MediaKeys.Newest(), releases)
 	}
-	a, err := s.sign(prefix, tier, length+allowance)
+	c.Prefix = prefix
+	a, err := s.sign(c, length+allowance)
 	if err != nil {
 		return nil, api.Fail(fmt.Errorf("list of %d tracks: %w", len(tracks), err))
 	}
-	p.Expires, p.Session = a.expires, a.session
-	base := s.c.EdgeURL + "/l/" + a.ticket + path
-	p.URL, p.ExactURL = base+"plain/index.m3u8", base+"exact/index.m3u8"
-	if tier == ticket.Premium {
-		p.HiFiURL, p.ExactHiFiURL = base+"plain/hifi.m3u8", base+"exact/hifi.m3u8"
-	}
+	s.listAddresses(&p, a, path)
 	return &listPlaybackOutput{CacheControl: "private, no-store", Body: p}, nil
 }
 
-// tierOf returns what who has paid for, and how long a ticket outlives its sound.
-func (s *Service) tierOf(who api.Principal) (ticket.Tier, time.Duration) {
-	if who.Tier == ticket.Premium {
-		return ticket.Premium, s.c.PauseAllowancePremium
+// listAddresses fills in where a ticket plays the list of path.
+func (s *Service) listAddresses(p *listPlayback, a admission, path string) {
+	p.Base = s.base("l", a)
+	p.Expires, p.Renew, p.Session = a.claims.Expires, a.renew, a.claims.Session
+	folder := p.Base + path[1:]
+	p.URL, p.ExactURL = folder+"plain/index.m3u8", folder+"exact/index.m3u8"
+	if a.claims.Tier == ticket.Premium {
+		p.HiFiURL, p.ExactHiFiURL = folder+"plain/hifi.m3u8", folder+"exact/hifi.m3u8"
 	}
-	return ticket.Free, s.c.PauseAllowanceFree
 }

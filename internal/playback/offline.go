@@ -3,6 +3,7 @@ package playback
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -103,12 +104,14 @@ func (s *Service) keep(ctx context.Context, who api.Principal, r melodyud.Track,
 	if !known || !ok {
 		return offline{}, errRetired
 	}
-	a, err := s.admit(r, ticket.OfflinePrefix(as, binding), ticket.Premium, s.c.PauseAllowancePremium)
+	c, allowance := s.claimsOf(who, w.device)
+	c.Prefix = ticket.OfflinePrefix(as, binding)
+	a, err := s.sign(c, allowance)
 	if err != nil {
-		return offline{}, err
+		return offline{}, fmt.Errorf("offline file of track %s: %w", r.ID, err)
 	}
 	return offline{
-		URL: a.base + found.Name + ".mud", FetchBy: a.expires, Format: "MUDOFF1",
+		URL: s.folder(a) + found.Name + ".mud", FetchBy: a.claims.Expires, Format: "MUDOFF1",
 		Key: base64.StdEncoding.EncodeToString(key), KeyID: as.KeyID,
 		Expires: s.c.Now().Add(s.c.OfflineFor).Truncate(time.Second).UTC(), Device: w.device,
 		Release: r.Release.ID, Rendition: found.Name, Size: found.Size, SHA256: found.SHA256, Track: api.TrackOf(r, false),

@@ -2,8 +2,8 @@ package playback
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -24,6 +24,8 @@ type playback struct {
 	URL     string    `json:"url" doc:"HLS, AAC renditions." example:"/p/djEK.b2s/trk_01J9ZQ3W5Y7K8M2N4P6R8T0V1X/rel_01J9ZQ9B2C4D6E8F0G2H4J6K8M/index.m3u8"`
 	HiFiURL string    `json:"hifi_url,omitempty" doc:"HLS, lossless; premium listeners only."`
 	DASHURL string    `json:"dash_url,omitempty" doc:"MPEG-DASH; not of encrypted playback."`
+	Base    string    `json:"base" doc:"What all addresses of this playback begin with. It changes when the playback is renewed." example:"/p/djEK.b2s/"`
+	Renew   time.Time `json:"renew" doc:"From then on, renew the playback if it is still wanted."`
 	Expires time.Time `json:"expires" doc:"The URLs stop working then."`
 	Session string    `json:"session" doc:"Names this play session in telemetry."`
 	Track   api.Track `json:"track"`
@@ -37,6 +39,7 @@ type playbackOutput struct {
 type playInput struct {
 	ID      string `path:"id" maxLength:"64" doc:"The track's id." example:"trk_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
 	Encrypt bool   `query:"encrypt" doc:"Ask for encrypted HLS (AES-128); the server may give nothing else."`
+	Device  string `query:"device" maxLength:"64" doc:"Names the device among those of the account: letters, digits, - and _." example:"noras-phone"`
 }
 
 // playable loads the track that a listener wants to hear.
@@ -54,7 +57,10 @@ func (s *Service) playTrack(ctx context.Context, in *playInput) (*playbackOutput
 	if err != nil {
 		return nil, api.Fail(err)
 	}
-	p, err := s.play(who, r, in.Encrypt || s.c.Encrypt)
+	if in.Device != "" && !ticket.Device(in.Device) {
+		return nil, api.Fail(errDevice)
+	}
+	p, err := s.play(who, r, wishes{in.Encrypt || s.c.Encrypt, in.Device})
 	if err != nil {
 		return nil, api.Fail(err)
 	}
@@ -66,58 +72,49 @@ var errNoEncryption = melodyud.Refuse(melodyud.ErrInvalid, "playback.no-encrypti
 
 // play signs a ticket that outlives the track by the tier's pause allowance: an
 // expired ticket in mid-track is fatal to players (TOK-4).
-func (s *Service) play(who api.Principal, r melodyud.Track, encrypt bool) (playback, error) {
-	tier, allowance := s.tierOf(who)
-	folder := ticket.ReleasePrefix(r.ID, r.Release.ID)
-	if encrypt {
+func (s *Service) play(who api.Principal, r melodyud.Track, w wishes) (playback, error) {
+	c, allowance := s.claimsOf(who, w.device)
+	if r.Owner == who.User {
+		c.Ads = ticket.NoAds // creators hear their own tracks as they are
+	}
+	c.Prefix = ticket.ReleasePrefix(r.ID, r.Release.ID)
+	if w.encrypt {
 		if s.c.MediaKeys == nil {
 			return playback{}, errNoEncryption
 		}
-		folder = ticket.EncryptedPrefix(s.cipherOf(r))
+		c.Prefix = ticket.EncryptedPrefix(s.cipherOf(r))
 	}
-	t, err := s.admit(r, folder, tier, r.Release.Duration+allowance)
+	a, err := s.sign(c, r.Release.Duration+allowance)
 	if err != nil {
-		return playback{}, err
+		return playback{}, fmt.Errorf("track %s: %w", r.ID, err)
 	}
-	p := playback{URL: t.base + "index.m3u8", Expires: t.expires, Session: t.session, Track: api.TrackOf(r, false)}
-	if tier == ticket.Premium {
-		p.HiFiURL = t.base + "hifi.m3u8"
-	}
-	if !encrypt {
-		p.DASHURL = t.base + "manifest.mpd"
-	}
+	p := s.addresses(a)
+	p.Track = api.TrackOf(r, false)
 	return p, nil
+}
+
+// wishes are what a listener asks for besides a track.
+type wishes struct {
+	encrypt bool
+	device  string
+}
+
+// addresses are where a ticket for one track plays it.
+func (s *Service) addresses(a admission) playback {
+	folder := s.folder(a)
+	p := playback{
+		Base: s.base("p", a), URL: folder + "index.m3u8", Expires: a.claims.Expires, Renew: a.renew, Session: a.claims.Session,
+	}
+	if a.claims.Tier == ticket.Premium {
+		p.HiFiURL = folder + "hifi.m3u8"
+	}
+	if !strings.Contains(a.claims.Prefix, "/encrypted/") {
+		p.DASHURL = folder + "manifest.mpd"
+	}
+	return p
 }
 
 // cipherOf is what is encrypted with the newest secret when r's release is.
 func (s *Service) cipherOf(r melodyud.Track) ticket.Stream {
 	return ticket.Stream{KeyID: s.c.MediaKeys.Newest(), Track: r.ID, Release: r.Release.ID}
-}
-
-// admission is a signed ticket, and where it leads.
-type admission struct {
-	ticket  string
-	base    string // of one track; ends in "/"
-	session string
-	expires time.Time
-}
-
-// admit signs a ticket for folder, which is r's, that is good for about ttl.
-func (s *Service) admit(r melodyud.Track, folder string, tier ticket.Tier, ttl time.Duration) (admission, error) {
-	a, err := s.sign(folder, tier, ttl)
-	if err != nil {
-		return admission{}, fmt.Errorf("track %s: %w", r.ID, err)
-	}
-	a.base = s.c.EdgeURL + "/p/" + a.ticket + folder
-	return a, nil
-}
-
-// sign makes a ticket for what begins with prefix that is good for about ttl.
-func (s *Service) sign(prefix string, tier ticket.Tier, ttl time.Duration) (a admission, err error) {
-	a = admission{session: "ses_" + rand.Text(), expires: s.c.Now().Add(ttl + time.Second).Truncate(time.Second).UTC()}
-	a.ticket, err = s.c.Tickets.Sign(ticket.Claims{Expires: a.expires, Prefix: prefix, Session: a.session, Tier: tier})
-	if err != nil {
-		return admission{}, fmt.Errorf("sign ticket: %w", err)
-	}
-	return a, nil
 }

@@ -43,11 +43,17 @@ type mediaKeys interface {
 	OfflineKey(s ticket.Stream, binding, rendition string) ([]byte, bool)
 }
 
+// names names accounts in tickets.
+type names interface {
+	Account(user melodyud.UserID) string
+}
+
 // Config configures a Service.
 type Config struct {
 	Library library           // required
 	Store   objectstore.Store // required: manifests and features are read
 	Tickets signer            // required: signs playback tickets
+	Names   names             // required: names accounts in tickets
 
 	// EdgeURL is where the edge answers, such as "https://edge.example.org"; empty
 	// means the host the request was sent to.
@@ -64,6 +70,9 @@ type Config struct {
 	PauseAllowanceFree    time.Duration // a ticket outlives the track by this (TOK-4); default 1 h
 	PauseAllowancePremium time.Duration // default 6 h
 
+	// FreeSkips is how often an hour free listeners may skip; default: without limit.
+	FreeSkips int
+
 	Logger *slog.Logger     // default: discards
 	Now    func() time.Time // default time.Now
 }
@@ -76,8 +85,8 @@ type Service struct {
 // New returns a playback service. A missing dependency, a malformed EdgeURL or a
 // length out of range is ErrInvalid.
 func New(c Config) (*Service, error) {
-	if c.Library == nil || c.Store == nil || c.Tickets == nil {
-		return nil, fmt.Errorf("%w: playback needs a library, a store and a signer", melodyud.ErrInvalid)
+	if c.Library == nil || c.Store == nil || c.Tickets == nil || c.Names == nil {
+		return nil, fmt.Errorf("%w: playback needs a library, a store, a signer and names", melodyud.ErrInvalid)
 	}
 	if err := checkEdgeURL(c.EdgeURL); err != nil {
 		return nil, err

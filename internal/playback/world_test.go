@@ -66,6 +66,7 @@ type world struct {
 	store objectstore.Store
 	clock *clock
 	keys  *ticket.Keyring
+	names *ticket.Listeners
 }
 
 func newWorld(t *testing.T, change ...func(*playback.Config)) *world {
@@ -84,7 +85,10 @@ func newWorld(t *testing.T, change ...func(*playback.Config)) *world {
 	if w.Service, err = catalog.New(catalog.Config{Database: w.db, Store: store, Bell: silent{}, Now: w.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
-	c := playback.Config{Library: w.Service, Store: store, Tickets: keys, Now: w.clock.Now}
+	if w.names, err = ticket.NewListeners(ticket.Key{ID: "l1", Secret: []byte(strings.Repeat("l", 32))}); err != nil {
+		t.Fatal(err)
+	}
+	c := playback.Config{Library: w.Service, Store: store, Tickets: keys, Names: w.names, Now: w.clock.Now}
 	for _, f := range change {
 		f(&c)
 	}
