@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -33,6 +34,9 @@ type PeersConfig struct {
 	// Secrets prove that a question comes from an edge of the same deployment: the
 	// first one is used, all are accepted. At least one, of 16 bytes or more.
 	Secrets [][]byte
+	// Patience is how long another edge may take for its next bytes; default 2 s: it
+	// may have to ask the object store.
+	Patience time.Duration
 }
 
 const (
@@ -40,10 +44,8 @@ const (
 	PeerPath = "/internal/blocks/"
 	peerAuth = "Melodyud-Peer"
 
-	dialPeer = 300 * time.Millisecond
-	// hearPeer is how long an edge may take for its next bytes: it may have to ask
-	// the object store.
-	hearPeer = 2 * time.Second
+	dialPeer        = 300 * time.Millisecond
+	defaultPatience = 2 * time.Second
 	// A peer that failed is left alone for a while that doubles with each failure.
 	leastRest, mostRest = time.Second, 30 * time.Second
 
@@ -63,6 +65,8 @@ type peers struct {
 	log    *slog.Logger
 	meters *meters
 	now    func() time.Time
+
+	patience time.Duration
 }
 
 // peer is one of the edges, perhaps this one.
@@ -79,7 +83,10 @@ func newPeers(c Config, m *meters) (*peers, error) {
 	if len(c.Peers.URLs) == 0 {
 		return nil, nil
 	}
-	p := &peers{known: c.Peers.Secrets, log: c.Logger, meters: m, now: c.Now, client: peerClient()}
+	p := &peers{
+		known: c.Peers.Secrets, log: c.Logger, meters: m, now: c.Now, client: peerClient(),
+		patience: cmp.Or(c.Peers.Patience, defaultPatience),
+	}
 	for _, s := range c.Peers.Secrets {
 		if len(s) < leastSecret {
 			return nil, fmt.Errorf("%w: a secret of edges needs %d bytes or more", melodyud.ErrInvalid, leastSecret)
@@ -175,7 +182,7 @@ var errPassed = errors.New("the other edge passed")
 func (p *peers) ask(ctx context.Context, one *peer, f *fill, blockSize int64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	patience := time.AfterFunc(hearPeer, cancel)
+	patience := time.AfterFunc(p.patience, cancel)
 	defer patience.Stop()
 	path := fmt.Sprintf("%s%d/%d/%d/%s", PeerPath, f.size, f.block.index*blockSize, len(f.data), f.block.key)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, one.url+path, nil)
@@ -190,7 +197,7 @@ func (p *peers) ask(ctx context.Context, one *peer, f *fill, blockSize int64) er
 	defer res.Body.Close()
 	switch {
 	case res.StatusCode == http.StatusOK && res.ContentLength == int64(len(f.data)):
-		return f.copy(&patient{res.Body, patience}, Status{Tier: Peer, via: res.Header.Get("Cache-Status")})
+		return f.copy(&patient{res.Body, patience, p.patience}, Status{Tier: Peer, via: res.Header.Get("Cache-Status")})
 	case res.StatusCode == http.StatusNotFound, res.StatusCode == http.StatusServiceUnavailable:
 		return errPassed
 	}
@@ -201,12 +208,13 @@ func (p *peers) ask(ctx context.Context, one *peer, f *fill, blockSize int64) er
 type patient struct {
 	io.Reader
 	timer *time.Timer
+	more  time.Duration
 }
 
 func (p *patient) Read(b []byte) (int, error) {
 	n, err := p.Reader.Read(b)
 	if n > 0 {
-		p.timer.Reset(hearPeer)
+		p.timer.Reset(p.more)
 	}
 	return n, err
 }
