@@ -12,6 +12,7 @@
 //	                                                        /<n>.key
 //	                             /preview/segments/<from>-<to>/…  the AAC ladder, cut
 //	                             /offline/v1/<secret>/<device>/<rendition>.mud
+//	                             /ads/breaks/<break>        what is heard in a break
 //
 // Several tracks play as one, such as an album, under /l/: see registerLists.
 //
@@ -57,10 +58,12 @@ type Config struct {
 	// MediaKeys makes the keys of encrypted segments and offline files; nil: there
 	// are none here.
 	MediaKeys mediaKeys
+	Ads       AdsConfig // default: breaks stay empty
 	// CacheBytes is the memory for blocks of track files; default 256 MiB.
 	CacheBytes int64
 	Disk       cache.DiskConfig      // of the cache of blocks; default none
 	Peers      cache.PeersConfig     // of the cache of blocks; default none
+	Segments   segments              // hears of each segment that is sent; nil: nobody does
 	Logger     *slog.Logger          // default: discards
 	Metrics    prometheus.Registerer // nil: not measured
 	Now        func() time.Time      // default time.Now
@@ -85,6 +88,10 @@ func New(c Config) (*Edge, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if c.Ads, err = c.Ads.withDefaults(); err != nil {
+		return nil, err
 	}
 	blocks, err := newBlocks(c)
 	if err != nil {
@@ -116,7 +123,7 @@ func (e *Edge) Register(r *api.Router) {
 		"hifi.m3u8":               e.hifi,
 		"{rendition}/index.m3u8":  e.media,
 		"{rendition}/init.mp4":    e.initSegment,
-		"{rendition}/s/{segment}": e.segment,
+		"{rendition}/s/{segment}": e.told(e.segment),
 	}
 	for pattern, serve := range streams {
 		r.Mux.Handle("GET "+root+pattern, e.open(serve))
@@ -129,6 +136,7 @@ func (e *Edge) Register(r *api.Router) {
 	r.Mux.HandleFunc("GET /p/", gone)
 	r.Mux.HandleFunc("OPTIONS /p/", preflight)
 	e.registerLists(r)
+	e.registerBreaks(r)
 	e.registerPeers(r)
 }
 

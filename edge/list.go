@@ -44,6 +44,7 @@ type listHandler func(w http.ResponseWriter, r *http.Request, l list) error
 //	                                       <rendition>/index.m3u8
 //	                                       <rendition>/init/<run>.mp4
 //	                                       <rendition>/s/<n>.m4s
+//	                                       ads/breaks/<break>
 //	/l/<ticket>/encrypted/aes-128/<secret>/<digest>/…   the same, encrypted
 //	                                       <form>/<n>.key
 func (e *Edge) registerLists(r *api.Router) {
@@ -57,7 +58,7 @@ func (e *Edge) registerLists(r *api.Router) {
 		"hifi.m3u8":               e.hifiList,
 		"{rendition}/index.m3u8":  e.listMedia,
 		"{rendition}/init/{run}":  e.listInit,
-		"{rendition}/s/{segment}": e.listSegment,
+		"{rendition}/s/{segment}": e.toldList(e.listSegment),
 	} {
 		r.Mux.Handle("GET "+root+pattern, e.openList(serve))
 		r.Mux.Handle("GET "+sealed+pattern, e.openList(e.encryptedList(serve)))
@@ -146,7 +147,7 @@ func (e *Edge) listMedia(w http.ResponseWriter, r *http.Request, l list) error {
 	if err != nil {
 		return err
 	}
-	body, err := l.playlist(l.cipher.protection(), l.ivName(name))
+	body, err := l.playlist(l.cipher.protection(), l.ivName(name), l.interstitials(e.config.Ads))
 	return text(w, r, typeHLS, body, err)
 }
 

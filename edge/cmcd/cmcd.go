@@ -144,12 +144,22 @@ func (d *Data) NextObject() (string, bool) {
 	return raw, true
 }
 
+// InHeaders reports whether any header of a request tells by CMCD.
+func InHeaders(h http.Header) bool {
+	for _, name := range canonical {
+		if len(h[name]) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // FromRequest reads what a request tells: by its headers alone if there is any of
 // them, else by its query (CMCD-5).
 func FromRequest(h http.Header, rawQuery string) (Data, error) {
 	var all []byte
-	for _, name := range headers {
-		for _, v := range h[http.CanonicalHeaderKey(name)] {
+	for _, name := range canonical {
+		for _, v := range h[name] {
 			if len(all) > 0 {
 				all = append(all, ',')
 			}

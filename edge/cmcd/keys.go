@@ -58,6 +58,9 @@ const (
 
 var headers = [shards]string{"CMCD-Object", "CMCD-Request", "CMCD-Session", "CMCD-Status"}
 
+// canonical is how package http writes them.
+var canonical = [shards]string{"Cmcd-Object", "Cmcd-Request", "Cmcd-Session", "Cmcd-Status"}
+
 // rule is what the standards say of a key. most is the greatest number, or the
 // most bytes of a text in each version.
 type rule struct {

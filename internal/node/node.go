@@ -238,14 +238,18 @@ func (n *Node) newWorkers(tracks *catalog.Service, heard *sound.Service) (*worke
 	})
 }
 
-func (n *Node) buildEdge(context.Context, *accounts.Service) error {
+func (n *Node) buildEdge(ctx context.Context, _ *accounts.Service) error {
 	peers, err := n.cachePeers()
+	if err != nil {
+		return err
+	}
+	told, err := n.newTelemetry(ctx)
 	if err != nil {
 		return err
 	}
 	e, err := edge.New(edge.Config{
 		Store: n.backends.store, Tickets: n.tickets, MediaKeys: n.media,
-		CacheBytes: n.config.CacheBytes, Disk: n.config.diskCache(), Peers: peers,
+		CacheBytes: n.config.CacheBytes, Disk: n.config.diskCache(), Peers: peers, Segments: told,
 		Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
 	})
 	if err != nil {
@@ -254,6 +258,7 @@ func (n *Node) buildEdge(context.Context, *accounts.Service) error {
 	n.closers = append(n.closers, e.Close)
 	n.runs("edge cache", working, e.RunCache)
 	e.Register(n.router)
+	told.Register(n.router, n.tickets, e)
 	return nil
 }
 
