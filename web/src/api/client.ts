@@ -99,6 +99,9 @@ export const api = {
   change: (id: string, to: Names) => json<Track>("PATCH", track(id), to),
   remove: (id: string) => call("DELETE", track(id)),
   playback: (id: string) => json<Playback>("POST", `${track(id)}/playback`),
+  /** With what the player needs first, in one answer. */
+  playbackNow: (id: string, wish: { hifi: boolean; bandwidth: number; device: string }) =>
+    json<Playback>("POST", `${track(id)}/playback?inline=true&hifi=${wish.hifi}&bandwidth=${Math.round(wish.bandwidth)}&device=${wish.device}`),
   albums: () => json<AlbumPage>("GET", "/v1/albums?limit=50"),
   albumPlayback: (id: string) => json<ListPlayback>("POST", `/v1/albums/${encodeURIComponent(id)}/playback`),
   features: (id: string) => json<Features>("GET", `${track(id)}/features`),

@@ -66,6 +66,15 @@ export interface Playback {
   expires: string;
   session?: string;
   track?: Track | string;
+  /** What the addresses answer, as far as the server sent it along. */
+  start?: Start;
+}
+
+/** What a player asks for first. */
+export interface Start {
+  /** The rendition the files are of. */
+  rendition: string;
+  files: { path: string; text?: string; data?: string; size?: number }[];
 }
 
 export interface Album {

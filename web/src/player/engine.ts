@@ -4,6 +4,8 @@ import type { ErrorData, HlsConfig, Level } from "hls.js";
 import { followCodecs } from "./codecs";
 import { findFlac, type FlacFormat } from "./flac";
 import { cutAtJoins } from "./joins";
+import { loadersFor, type Desk, type Seen } from "./loader";
+import type { Memory } from "./memory";
 import { describe, familyOf, type Quality } from "./quality";
 import { remember, remembered } from "./settings";
 
@@ -26,6 +28,9 @@ export interface Load {
   bounds?: readonly number[] | undefined;
   /** The address for a browser that plays HLS itself, where it differs. */
   native?: string | undefined;
+  /** What is known of the addresses already, and the rendition it begins with. */
+  memory?: Memory | undefined;
+  rendition?: string | undefined;
 }
 
 /** Trouble says why the engine cannot go on by itself. */
@@ -38,6 +43,8 @@ export type Trouble =
 const stallPatience = 2_500; // ms without sound before it counts as slow
 const startPatience = 8_000; // the same before the first sound
 const auto = -1;
+/** With less than this ahead, in seconds, the sound waits for every piece of a segment. */
+const hurried = 2;
 
 /**
  * Engine plays one address at a time on one audio element and tells what it does
@@ -55,6 +62,10 @@ export class Engine {
   readonly heard = signal<Quality | undefined>(undefined);
   /** The level index asked for, or -1 for automatic. */
   readonly asked = signal(auto);
+  /** The last answer of the edge. */
+  readonly seen = signal<Seen | undefined>(undefined);
+  /** Milliseconds from being told to play to the first sound; undefined until then. */
+  readonly startup = signal<number | undefined>(undefined);
   hls: Hls | undefined;
 
   #onTrouble: (t: Trouble) => void;
@@ -64,6 +75,11 @@ export class Engine {
   #generation = 0;
   #repaired = 0;
   #started = false;
+  #class: typeof Hls | undefined;
+  /** Attached to the audio element before there is anything to play. */
+  #ready: Hls | undefined;
+  #memory: Memory | undefined;
+  #pressed = 0;
 
   constructor(onTrouble: (t: Trouble) => void, onEnded: () => void) {
     this.#onTrouble = onTrouble;
@@ -84,6 +100,7 @@ export class Engine {
       this.duration.value = Number.isFinite(a.duration) ? a.duration : 0;
     });
     a.addEventListener("playing", () => {
+      if (!this.#started) this.startup.value = performance.now() - this.#pressed;
       this.#started = true;
       this.#calm();
       set("playing")();
@@ -105,9 +122,19 @@ export class Engine {
     });
   }
 
-  /** warm fetches the player's code, so that the first press of play need not wait for it. */
-  warm(): void {
-    void import("hls.js").catch(() => undefined); // load says it better, should it be missed.
+  /** warm gets everything ready that does not depend on what will be played. */
+  async warm(): Promise<void> {
+    await this.#player().catch(() => undefined); // load says it better, should it be missed.
+    if (this.#class?.isSupported() && !this.hls && !this.#ready) this.#ready = this.#attached(this.#class);
+  }
+
+  async #player(): Promise<typeof Hls> {
+    return (this.#class ??= (await import("hls.js")).default);
+  }
+
+  /** pressed is when the listener asked for what is loaded next; the start-up time counts from it. */
+  pressed(): void {
+    this.#pressed = performance.now();
   }
 
   /** load replaces what is playing. Later loads win over slower, earlier ones. */
@@ -115,10 +142,11 @@ export class Engine {
     const mine = ++this.#generation;
     this.#reset();
     this.sound.value = "loading";
-    const { default: HlsClass } = await import("hls.js");
+    // Without a wait where there is nothing to wait for.
+    const HlsClass = this.#class ?? (await this.#player());
     if (mine !== this.#generation) return;
     // Chromium claims native HLS but hls.js does it better: ask hls.js first (HLS-84).
-    if (HlsClass.isSupported()) this.#attach(HlsClass, what);
+    if (HlsClass.isSupported()) this.#begin(HlsClass, what);
     else this.#native(what);
     if (what.play) this.play();
     else this.sound.value = "paused";
@@ -128,8 +156,10 @@ export class Engine {
   stop(): void {
     this.#generation++;
     this.#reset();
-    this.audio.removeAttribute("src");
-    this.audio.load(); // without it a native player goes on with what it had.
+    if (!this.#ready) {
+      this.audio.removeAttribute("src");
+      this.audio.load(); // without it a native player goes on with what it had.
+    }
     this.sound.value = "idle";
   }
 
@@ -137,6 +167,7 @@ export class Engine {
     this.#calm();
     this.hls?.destroy();
     this.hls = undefined;
+    this.#memory = undefined;
     this.#levels = [];
     this.#flac.clear();
     this.#repaired = 0;
@@ -145,6 +176,7 @@ export class Engine {
     this.heard.value = undefined;
     this.asked.value = auto;
     this.buffered.value = [];
+    this.startup.value = undefined;
   }
 
   #native(what: Load): void {
@@ -157,13 +189,53 @@ export class Engine {
     if (what.at > 0) a.addEventListener("loadedmetadata", () => (a.currentTime = what.at), { once: true });
   }
 
-  #attach(HlsClass: typeof Hls, what: Load): void {
-    const hls = new HlsClass({ ...configFor(what), bufferController: followCodecs(HlsClass.DefaultConfig.bufferController) });
+  /** attached returns a player that holds the audio element and waits for an address. */
+  #attached(HlsClass: typeof Hls): Hls {
+    const hls = new HlsClass({
+      ...config,
+      ...loadersFor(HlsClass, this.#desk()),
+      bufferController: followCodecs(HlsClass.DefaultConfig.bufferController),
+      abrEwmaDefaultEstimate: startBandwidth(),
+    });
+    // Where pieces are on, hls.js decrypts by itself, slowly; ours are not in pieces when encrypted.
+    hls.config.enableSoftwareAES = false;
+    hls.attachMedia(this.audio);
+    return hls;
+  }
+
+  #desk(): Desk {
+    const engine = this;
+    return {
+      get memory() {
+        return engine.#memory;
+      },
+      hurry: () => engine.#ahead() < hurried,
+      bandwidth: () => engine.hls?.bandwidthEstimate ?? startBandwidth(),
+      saw: (what) => (engine.seen.value = what),
+    };
+  }
+
+  /** ahead is how many seconds can be heard from here on without another byte. */
+  #ahead(): number {
+    const { buffered, currentTime } = this.audio;
+    for (let i = 0; i < buffered.length; i++) {
+      if (buffered.start(i) <= currentTime + 0.1 && buffered.end(i) > currentTime) return buffered.end(i) - currentTime;
+    }
+    return 0;
+  }
+
+  #begin(HlsClass: typeof Hls, what: Load): void {
+    const hls = this.#ready ?? this.#attached(HlsClass);
+    this.#ready = undefined;
     this.hls = hls;
+    this.#memory = what.memory;
+    hls.config.startPosition = what.at > 0 ? what.at : -1;
     const { Events } = HlsClass;
     hls.on(Events.MANIFEST_PARSED, (_e, data) => {
       this.#levels = data.levels;
-      if (what.lossless) hls.startLevel = cheapestLossless(data.levels);
+      const known = data.levels.findIndex((l) => what.rendition !== undefined && nameOf(l) === what.rendition);
+      if (known >= 0) hls.startLevel = known;
+      else if (what.lossless) hls.startLevel = cheapestLossless(data.levels);
       this.#describe();
     });
     hls.on(Events.FRAG_LOADED, (_e, data) => {
@@ -179,7 +251,6 @@ export class Engine {
     });
     hls.on(Events.ERROR, (_e, data) => this.#hlsError(HlsClass, data));
     hls.loadSource(what.url);
-    hls.attachMedia(this.audio);
   }
 
   /** learn reads what the playlist does not tell (HLS-19): the bits and rate of a FLAC level. */
@@ -276,19 +347,27 @@ function cheapestLossless(levels: Level[]): number {
   return levels.findIndex((l) => familyOf(l.audioCodec) === "FLAC");
 }
 
-/** configFor tunes hls.js for sound that starts at once and survives a tunnel. */
-function configFor(what: Load): Partial<HlsConfig> {
-  return {
-    // fMP4 needs no transmuxing: a worker would only cost time, and a blob: in the page's policy.
-    enableWorker: false,
-    startPosition: what.at > 0 ? what.at : -1,
-    startFragPrefetch: true,
-    // Start at the level the last known bandwidth affords instead of testing with the lowest.
-    testBandwidth: false,
-    abrEwmaDefaultEstimate: Math.max(64_000, remembered("bandwidth", 1_000_000)),
-    maxBufferLength: 45,
-    maxMaxBufferLength: 90,
-    backBufferLength: 60,
-    lowLatencyMode: false,
-  };
+/** nameOf is the name of a level's rendition. */
+function nameOf(l: Level): string {
+  return String((l.attrs as Record<string, unknown>)["STABLE-VARIANT-ID"] ?? "");
 }
+
+/** startBandwidth is what is expected of the connection, in bits per second. */
+export function startBandwidth(): number {
+  return Math.max(64_000, remembered("bandwidth", 1_000_000));
+}
+
+/** config tunes hls.js for sound that starts at once and survives a tunnel. */
+const config: Partial<HlsConfig> = {
+  // fMP4 needs no transmuxing: a worker would only cost time, and a blob: in the page's policy.
+  enableWorker: false,
+  startFragPrefetch: true,
+  // Pieces of a segment are appended as they come; our loader says when.
+  progressive: true,
+  // Start at the level the last known bandwidth affords instead of testing with the lowest.
+  testBandwidth: false,
+  maxBufferLength: 45,
+  maxMaxBufferLength: 90,
+  backBufferLength: 60,
+  lowLatencyMode: false,
+};

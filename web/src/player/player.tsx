@@ -53,9 +53,12 @@ export function Player({ tier }: { tier: Tier }) {
   useEffect(() => {
     void load();
     void loadAlbums();
-    const warm = setTimeout(() => q.engine.warm(), 300); // after the list, before the first press.
-    return () => clearTimeout(warm);
+    void q.engine.warm();
   }, []);
+  const first = q.list.value[0];
+  useEffect(() => {
+    if (first && !q.current.value) q.likely(first);
+  }, [first?.id]);
   useEffect(() => {
     if (linked && !loading.value) void playLinked(linked);
   }, [linked, loading.value]);
@@ -180,7 +183,7 @@ function Song({ track, number }: { track: Track; number: number }) {
   const sounding = here && (q.engine.sound.value === "playing" || q.engine.sound.value === "loading" || q.engine.sound.value === "stalled");
   const name = nameOf(track);
   return (
-    <li class={`song${here ? " here" : ""}`} data-track={track.id} aria-current={here ? "true" : undefined}>
+    <li class={`song${here ? " here" : ""}`} data-track={track.id} aria-current={here ? "true" : undefined} onPointerEnter={() => q.likely(track)} onFocusIn={() => q.likely(track)}>
       <button type="button" class="song-button" onClick={() => (here ? q.toggle() : void q.play(track))} aria-label={`${sounding ? "Pause" : "Play"} ${name}${track.artist ? ` by ${track.artist}` : ""}`}>
         <span class="song-number numbers" aria-hidden="true">
           <span class="song-rest">{here ? <Bars moving={sounding} /> : number}</span>

@@ -3,8 +3,10 @@ import { ApiError, api, coverSizes, coverURL, sentence } from "../api/client";
 import type { Album, Track } from "../api/types";
 import { nameOf } from "../ui/format";
 import { announce, say } from "../ui/say";
-import { Engine, type Range, type Trouble } from "./engine";
-import { remember, remembered } from "./settings";
+import { Ahead } from "./ahead";
+import { Engine, startBandwidth, type Range, type Trouble } from "./engine";
+import { Memory } from "./memory";
+import { device, remember, remembered } from "./settings";
 
 // Which track plays, in which family of sound, and what happens when it cannot.
 
@@ -79,6 +81,10 @@ interface Ticket {
   native?: string | undefined;
   nativeHifi?: string | undefined;
   bounds?: number[];
+  /** What came with it, and of which playlist. */
+  memory?: Memory | undefined;
+  rendition?: string | undefined;
+  lossless?: boolean;
 }
 
 let ticket: Ticket | undefined;
@@ -86,6 +92,23 @@ let ask: (() => Promise<Ticket>) | undefined;
 let asking = 0;
 let renewals = 0;
 const renewalPauses = [0, 1_000, 4_000];
+
+/** Playbacks of single tracks, asked for before they are wanted. */
+const ahead = new Ahead<Ticket>(async (key) => {
+  const [id = "", family] = key.split(" ");
+  const p = await api.playbackNow(id, { hifi: family === "hifi", bandwidth: startBandwidth(), device: device() });
+  return {
+    url: p.url, hifi: p.hifi_url, rendition: p.start?.rendition, lossless: family === "hifi" && p.hifi_url !== undefined,
+    memory: p.start && Memory.of(p.url, p.start.files),
+  };
+});
+
+const keyOf = (t: Track) => `${t.id} ${hifiWanted.value ? "hifi" : "standard"}`;
+
+/** likely has what a track needs to begin brought here: it may be pressed, or be the next. */
+export function likely(t: Track): void {
+  if (t.id !== current.peek()?.id) ahead.want(keyOf(t));
+}
 
 function playingSentence(t: Track): string {
   return `Playing ${nameOf(t)}${t.artist ? ` by ${t.artist}` : ""}.`;
@@ -98,19 +121,24 @@ export async function play(t: Track): Promise<void> {
     seekTo(here);
     return;
   }
+  engine.pressed();
+  const asked = ahead.take(keyOf(t)); // on its way before anything else is done.
   album.value = undefined;
   begin(t, t.release?.duration_seconds ?? 0);
   current.value = t;
   announce(playingSentence(t));
-  ask = async () => {
-    const p = await api.playback(t.id);
-    return { url: p.url, hifi: p.hifi_url };
+  let first: Promise<Ticket> | undefined = asked;
+  ask = () => {
+    const answer = first ?? ahead.take(keyOf(t));
+    first = undefined;
+    return answer;
   };
   await open(0, true);
 }
 
 /** playAlbum plays an album as one, from its first track on. */
 export async function playAlbum(a: Album): Promise<void> {
+  engine.pressed();
   begin(undefined, a.duration_seconds);
   album.value = a;
   ask = async () => {
@@ -166,6 +194,7 @@ async function sound(hifi: boolean, at: number, start: boolean): Promise<void> {
     url: (lossless ? ticket.hifi : undefined) ?? ticket.url,
     native: lossless ? ticket.nativeHifi : ticket.native,
     lossless, at, play: start, bounds: ticket.bounds,
+    memory: ticket.memory, rendition: lossless === Boolean(ticket.lossless) ? ticket.rendition : undefined,
   });
 }
 
@@ -202,6 +231,14 @@ function onTrouble(t: Trouble): void {
     if (ask === asked) void open(at, start);
   }, pause);
 }
+
+// The next track is asked for once this one has begun, and what it needs with it.
+effect(() => {
+  if (engine.sound.value !== "playing" || engine.position.value < 2) return;
+  const { order, index } = place.value;
+  const t = order[index + 1];
+  if (t && parts.value.length === 0) likely(t);
+});
 
 function onEnded(): void {
   if (hasNext.value) next();
@@ -294,6 +331,7 @@ export function wantHifi(on: boolean): void {
 export function silence(): void {
   asking++;
   engine.stop();
+  ahead.forget();
   ask = undefined;
   album.value = undefined;
   parts.value = [];

@@ -20,3 +20,16 @@ export function remember(name: string, value: number): void {
     // Private windows may forbid it; then it is forgotten with the page.
   }
 }
+
+/** device names this browser among those of the account, by a word that says nothing else. */
+export function device(): string {
+  try {
+    const known = localStorage.getItem(prefix + "device");
+    if (known && /^[\w-]{1,64}$/.test(known)) return known;
+    const made = `web-${Array.from(crypto.getRandomValues(new Uint32Array(3)), (n) => n.toString(36)).join("")}`;
+    localStorage.setItem(prefix + "device", made);
+    return made;
+  } catch {
+    return "web";
+  }
+}
