@@ -55,10 +55,17 @@ type mediaKeys interface {
 type Config struct {
 	Store   store
 	Tickets tickets
+	// Notices tells which tickets are void before they expire; nil: none is.
+	Notices notices
+	// Places tells where listeners are; nil: nobody knows, and what may be heard in
+	// some countries only is heard in none.
+	Places places
 	// MediaKeys makes the keys of encrypted segments and offline files; nil: there
 	// are none here.
 	MediaKeys mediaKeys
 	Ads       AdsConfig // default: breaks stay empty
+	Streams   streams   // limits streams an account; nil: as many as it likes
+	Pace      pace      // limits requests; nil: as fast as they come
 	// CacheBytes is the memory for blocks of track files; default 256 MiB.
 	CacheBytes int64
 	Disk       cache.DiskConfig      // of the cache of blocks; default none
@@ -101,7 +108,7 @@ func New(c Config) (*Edge, error) {
 	if err != nil {
 		return nil, err
 	}
-	guard, err := newGuard(c.Tickets)
+	guard, err := newGuard(c)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +222,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		return // the listener hung up
 	}
-	if melodyud.Kind(err) == melodyud.ErrUnavailable {
+	if _, said := melodyud.AsRefusal(err); !said && melodyud.Kind(err) == melodyud.ErrUnavailable {
 		err = errBusy.Because(err)
 	}
 	h := w.Header()

@@ -9,6 +9,7 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/ticket"
 )
 
@@ -23,16 +24,31 @@ type tickets interface {
 	Knows(keyID string) bool
 }
 
+// notices tells which tickets are void before they expire.
+type notices interface {
+	// Void returns the refusal of a void ticket, or the rule on countries that holds
+	// for it besides its own. Track and release may be empty.
+	Void(c *ticket.Claims, track, release string) (ticket.Countries, error)
+}
+
+// places tells where an address is.
+type places interface {
+	// Country returns an ISO 3166-1 code, or "" if it is not known.
+	Country(from netip.Addr) string
+}
+
 // guard remembers the claims of tickets whose signature was checked, so that it
 // costs one look into a map from the second segment on. What is remembered depends
 // on the token alone; everything that changes, such as the time, the keys and the
 // notices, is asked for every request.
 type guard struct {
 	tickets tickets
+	notices notices // nil: there are none
+	places  places  // nil: nobody knows where listeners are
 	checked *otter.Cache[string, *ticket.Claims]
 }
 
-func newGuard(t tickets) (*guard, error) {
+func newGuard(c Config) (*guard, error) {
 	checked, err := otter.New(&otter.Options[string, *ticket.Claims]{
 		MaximumWeight: ticketMemory,
 		Weigher:       func(token string, _ *ticket.Claims) uint32 { return uint32(512 + len(token)) },
@@ -40,7 +56,7 @@ func newGuard(t tickets) (*guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache of tickets: %w", err)
 	}
-	return &guard{tickets: t, checked: checked}, nil
+	return &guard{tickets: c.Tickets, notices: c.Notices, places: c.Places, checked: checked}, nil
 }
 
 func (g *guard) close() { g.checked.StopAllGoroutines() }
@@ -67,9 +83,12 @@ func (g *guard) read(token string) (*ticket.Claims, error) {
 func (e *Edge) allow(token, path string, from netip.Addr) (ticket.Claims, error) {
 	c, err := e.guard.read(token)
 	if err != nil {
-		return ticket.Claims{}, err
+		return ticket.Claims{}, e.unknown(from, err)
 	}
 	if err := c.Opens(path, e.config.Now()); err != nil {
+		return ticket.Claims{}, err
+	}
+	if err := e.limited(c, path); err != nil {
 		return ticket.Claims{}, err
 	}
 	return *c, nil
