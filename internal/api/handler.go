@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net"
@@ -129,7 +131,12 @@ func (r *Router) lookup(req *http.Request) func(context.Context) (Principal, err
 		if secret == "" {
 			return Principal{}, errNoKey
 		}
-		return r.config.Auth.Authenticate(ctx, secret)
+		who, err := r.config.Auth.Authenticate(ctx, secret)
+		if err == nil {
+			sum := sha256.Sum256([]byte("sign-in\n" + secret))
+			who.SignIn = base64.RawURLEncoding.EncodeToString(sum[:12])
+		}
+		return who, err
 	}
 }
 

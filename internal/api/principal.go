@@ -25,6 +25,9 @@ type Principal struct {
 	Name  string
 	Roles []Role
 	Tier  ticket.Tier
+	// SignIn is alike for all requests with the same key or browser session, and
+	// tells nothing about it: 16 letters, digits, "-" and "_".
+	SignIn string
 }
 
 // Has reports whether p has the role.
