@@ -53,7 +53,9 @@ func (e *Edge) media(w http.ResponseWriter, r *http.Request, p play) error {
 }
 
 func (p play) printMedia(rendition string) ([]byte, error) {
-	return hls.Media(p.manifest, rendition, hls.Options{First: p.first, Protection: p.cipher.protection()})
+	return hls.Media(p.manifest, rendition, hls.Options{
+		First: p.first, Protection: p.cipher.protection(), Interstitials: p.interstitials(),
+	})
 }
 
 func (e *Edge) dash(w http.ResponseWriter, r *http.Request, p play) error {

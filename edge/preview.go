@@ -25,7 +25,7 @@ func preview(serve handler) handler {
 		if err != nil {
 			return err
 		}
-		p.manifest, p.first = clip, from
+		p.manifest, p.first, p.claims.Ads = clip, from, ticket.NoAds
 		return serve(w, r, p)
 	}
 }

@@ -164,8 +164,8 @@ func (s *sequence) lengths() []int64 {
 
 // playlist prints the media playlist of a rendition. Its keys, if it has any, are
 // those of the given name.
-func (s *sequence) playlist(keys *hls.Protection, name string) ([]byte, error) {
-	p := hls.Sequence{TargetDuration: s.target()}
+func (s *sequence) playlist(keys *hls.Protection, name string, breaks []hls.Interstitial) ([]byte, error) {
+	p := hls.Sequence{TargetDuration: s.target(), Interstitials: breaks}
 	lengths := s.lengths()
 	for k := range s.manifests {
 		if s.opens(k) {

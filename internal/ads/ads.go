@@ -20,6 +20,7 @@ import (
 	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/objectstore"
+	"github.com/melodyud/melodyud/internal/ticket"
 )
 
 // tracks are the catalog's.
@@ -130,13 +131,22 @@ func (s *Service) Settle(ctx context.Context) error {
 	return errors.Join(failed, s.tell(ctx, ready))
 }
 
-// Due reports whether a listener is to hear ads now, and if so notes that the next
-// break is a Gap away. listener is an account by any name that stays the same. While
-// no ad is ready, nobody is.
-func (s *Service) Due(ctx context.Context, listener string) (bool, error) {
+// Policy returns which ads a listener is to hear: a break before the music if the last
+// one that they were given is a Gap ago, which it notes, and else only those between
+// tracks that play as one. While no ad is ready it is none. listener is an account, by
+// any name that stays the same.
+func (s *Service) Policy(ctx context.Context, listener string) (ticket.Ads, error) {
 	if !s.any.Load() || listener == "" {
-		return false, nil
+		return ticket.NoAds, nil
 	}
+	due, err := s.due(ctx, listener)
+	if due {
+		return ticket.HouseAds, err
+	}
+	return ticket.BetweenAds, err
+}
+
+func (s *Service) due(ctx context.Context, listener string) (bool, error) {
 	now := database.Millis(s.c.Now())
 	before := now - s.c.Gap.Milliseconds()
 	var broke int64

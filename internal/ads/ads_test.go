@@ -19,6 +19,7 @@ import (
 	"github.com/melodyud/melodyud/internal/database/databasetest"
 	"github.com/melodyud/melodyud/internal/objectstore"
 	"github.com/melodyud/melodyud/internal/objectstore/dir"
+	"github.com/melodyud/melodyud/internal/ticket"
 )
 
 // world is a catalog that renders at once, with the loudness of each master.
@@ -295,18 +296,19 @@ func TestABreakIsTheSameWheneverItIsAskedForAndAdsShareByWeight(t *testing.T) {
 func TestAListenerIsDueOnceInAGap(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	due := func(who string) bool {
+	policy := func(who string) ticket.Ads {
 		t.Helper()
-		is, err := w.Due(t.Context(), who)
+		p, err := w.Policy(t.Context(), who)
 		w.must(err)
-		return is
+		return p
 	}
-	if due("lisa") {
+	due := func(who string) bool { return policy(who) == ticket.HouseAds }
+	if policy("lisa") != ticket.NoAds {
 		t.Error("due without any ad")
 	}
 	w.add(w.publish(new(-14.0), 20*time.Second))
 	w.must(w.Settle(t.Context()))
-	if due("") || !due("lisa") || due("lisa") || !due("emil") {
+	if due("") || !due("lisa") || due("lisa") || !due("emil") || policy("emil") != ticket.BetweenAds {
 		t.Error("not each listener once")
 	}
 	w.now = w.now.Add(10*time.Minute - time.Second)

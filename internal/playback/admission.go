@@ -24,10 +24,10 @@ type admission struct {
 func (s *Service) claimsOf(who api.Principal, device string) (ticket.Claims, time.Duration) {
 	c := ticket.Claims{
 		Session: "ses_" + rand.Text(), Account: s.c.Names.Account(who.User), Device: device,
-		Tier: ticket.Free, Ads: ticket.HouseAds, Skips: ticket.Unlimited,
+		Tier: ticket.Free, Ads: ticket.NoAds, Skips: ticket.Unlimited,
 	}
 	if who.Tier == ticket.Premium {
-		c.Tier, c.Ads = ticket.Premium, ticket.NoAds
+		c.Tier = ticket.Premium
 		return c, s.c.PauseAllowancePremium
 	}
 	if s.c.FreeSkips > 0 {

@@ -71,7 +71,7 @@ func (s *Service) playAlbum(ctx context.Context, in *albumInput) (*listPlaybackO
 	if err != nil {
 		return nil, api.Fail(err)
 	}
-	return s.playTracks(who, tracks)
+	return s.playTracks(ctx, who, tracks)
 }
 
 func (s *Service) playList(ctx context.Context, in *listPlayInput) (*listPlaybackOutput, error) {
@@ -87,12 +87,12 @@ func (s *Service) playList(ctx context.Context, in *listPlayInput) (*listPlaybac
 		}
 		tracks = append(tracks, t)
 	}
-	return s.playTracks(who, tracks)
+	return s.playTracks(ctx, who, tracks)
 }
 
 // playTracks signs one ticket for all tracks, which outlives them together by the
 // tier's pause allowance (TOK-4).
-func (s *Service) playTracks(who api.Principal, tracks []melodyud.Track) (*listPlaybackOutput, error) {
+func (s *Service) playTracks(ctx context.Context, who api.Principal, tracks []melodyud.Track) (*listPlaybackOutput, error) {
 	if len(tracks) == 0 || len(tracks) > ticket.MaxList {
 		return nil, api.Fail(errListLength)
 	}
@@ -105,6 +105,7 @@ func (s *Service) playTracks(who api.Principal, tracks []melodyud.Track) (*listP
 		length += t.Release.Duration
 	}
 	c, allowance := s.claimsOf(who, "")
+	c.Ads = s.adsFor(ctx, who, c, tracks...)
 	path, prefix := ticket.List(releases)
 	if s.c.Encrypt {
 		path, prefix = ticket.EncryptedList(s.c.MediaKeys.Newest(), releases)

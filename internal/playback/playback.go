@@ -60,7 +60,7 @@ func (s *Service) playTrack(ctx context.Context, in *playInput) (*playbackOutput
 	if in.Device != "" && !ticket.Device(in.Device) {
 		return nil, api.Fail(errDevice)
 	}
-	p, err := s.play(who, r, wishes{in.Encrypt || s.c.Encrypt, in.Device})
+	p, err := s.play(ctx, who, r, wishes{in.Encrypt || s.c.Encrypt, in.Device})
 	if err != nil {
 		return nil, api.Fail(err)
 	}
@@ -72,11 +72,9 @@ var errNoEncryption = melodyud.Refuse(melodyud.ErrInvalid, "playback.no-encrypti
 
 // play signs a ticket that outlives the track by the tier's pause allowance: an
 // expired ticket in mid-track is fatal to players (TOK-4).
-func (s *Service) play(who api.Principal, r melodyud.Track, w wishes) (playback, error) {
+func (s *Service) play(ctx context.Context, who api.Principal, r melodyud.Track, w wishes) (playback, error) {
 	c, allowance := s.claimsOf(who, w.device)
-	if r.Owner == who.User {
-		c.Ads = ticket.NoAds // creators hear their own tracks as they are
-	}
+	c.Ads = s.adsFor(ctx, who, c, r)
 	c.Prefix = ticket.ReleasePrefix(r.ID, r.Release.ID)
 	if w.encrypt {
 		if s.c.MediaKeys == nil {

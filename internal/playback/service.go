@@ -54,6 +54,7 @@ type Config struct {
 	Store   objectstore.Store // required: manifests and features are read
 	Tickets signer            // required: signs playback tickets
 	Names   names             // required: names accounts in tickets
+	Ads     ads               // which ads free listeners hear; nil: none
 
 	// EdgeURL is where the edge answers, such as "https://edge.example.org"; empty
 	// means the host the request was sent to.

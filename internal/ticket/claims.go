@@ -41,6 +41,9 @@ type Ads string
 const (
 	NoAds    Ads = "none"
 	HouseAds Ads = "house"
+	// BetweenAds are house ads between tracks that play as one, but not before them:
+	// for whoever just heard one.
+	BetweenAds Ads = "between"
 )
 
 // Renditions is a set of names of renditions, joined with ",": a string, so that
