@@ -2,22 +2,15 @@ package front_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -29,48 +22,10 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/front"
+	"github.com/melodyud/melodyud/internal/realtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// pair is a certificate for 127.0.0.1 that signed itself, in two files.
-type pair struct {
-	cert, key string
-	roots     *x509.CertPool
-}
-
-// issue makes a certificate called name, in files of dir.
-func issue(t *testing.T, dir, name string) pair {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := pair{filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), x509.NewCertPool()}
-	for file, block := range map[string]*pem.Block{p.cert: {Type: "CERTIFICATE", Bytes: der}, p.key: {Type: "PRIVATE KEY", Bytes: private}} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.roots.AddCert(leaf)
-	return p
-}
 
 // serve runs a Secure until the test ends or stop is called.
 func serve(t *testing.T, c front.Config) (addr string, stop func()) {
@@ -133,16 +88,16 @@ func get(t *testing.T, rt http.RoundTripper, address string) (*http.Response, st
 
 func TestThreeVersionsOfHTTPAreServedOnOnePort(t *testing.T) {
 	t.Parallel()
-	p := issue(t, t.TempDir(), "first")
+	p := realtest.NewCertificate(t, t.TempDir(), "first")
 	var addr string
-	addr, _ = serve(t, front.Config{CertFile: p.cert, KeyFile: p.key, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	addr, _ = serve(t, front.Config{CertFile: p.CertFile, KeyFile: p.KeyFile, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil || r.TLS.Version < tls.VersionTLS12 || r.RemoteAddr == "" {
 			t.Error("a request without TLS or address")
 		}
 		_, _ = io.WriteString(w, r.Proto)
 	})})
 	_, port, _ := net.SplitHostPort(addr)
-	for proto, rt := range clients(t, p.roots) {
+	for proto, rt := range clients(t, p.Roots) {
 		res, body := get(t, rt, "https://"+addr+"/")
 		if res.Proto != proto || body != proto {
 			t.Errorf("asked by %s, answered by %s to %s", proto, res.Proto, body)
@@ -155,10 +110,10 @@ func TestThreeVersionsOfHTTPAreServedOnOnePort(t *testing.T) {
 
 func TestOldVersionsOfTLSAreRefused(t *testing.T) { // HLS-83
 	t.Parallel()
-	p := issue(t, t.TempDir(), "first")
-	addr, _ := serve(t, front.Config{CertFile: p.cert, KeyFile: p.key, Handler: http.NotFoundHandler()})
+	p := realtest.NewCertificate(t, t.TempDir(), "first")
+	addr, _ := serve(t, front.Config{CertFile: p.CertFile, KeyFile: p.KeyFile, Handler: http.NotFoundHandler()})
 	for version, good := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
-		conn, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: p.roots, MinVersion: version, MaxVersion: version})
+		conn, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: p.Roots, MinVersion: version, MaxVersion: version})
 		if (err == nil) != good {
 			t.Errorf("%s: %v", tls.VersionName(version), err)
 		}
@@ -171,8 +126,8 @@ func TestOldVersionsOfTLSAreRefused(t *testing.T) { // HLS-83
 func TestANewCertificateIsServedWithoutARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	p := issue(t, dir, "first")
-	addr, _ := serve(t, front.Config{CertFile: p.cert, KeyFile: p.key, Look: 5 * time.Millisecond, Handler: http.NotFoundHandler()})
+	p := realtest.NewCertificate(t, dir, "first")
+	addr, _ := serve(t, front.Config{CertFile: p.CertFile, KeyFile: p.KeyFile, Look: 5 * time.Millisecond, Handler: http.NotFoundHandler()})
 	name := func() string {
 		conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true}) // whoever answers is asked its name
 		if err != nil {
@@ -184,7 +139,7 @@ func TestANewCertificateIsServedWithoutARestart(t *testing.T) {
 	if got := name(); got != "first" {
 		t.Fatalf("served %q", got)
 	}
-	if err := os.WriteFile(p.key, []byte("half a key"), 0o600); err != nil {
+	if err := os.WriteFile(p.KeyFile, []byte("half a key"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for range 20 {
@@ -193,13 +148,13 @@ func TestANewCertificateIsServedWithoutARestart(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	second := issue(t, dir, "second")
+	second := realtest.NewCertificate(t, dir, "second")
 	for deadline := time.Now().Add(time.Minute); name() != "second"; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the new certificate is not served")
 		}
 	}
-	for proto, rt := range clients(t, second.roots) {
+	for proto, rt := range clients(t, second.Roots) {
 		if res, _ := get(t, rt, "https://"+addr+"/"); res.Proto != proto {
 			t.Errorf("with the new certificate: %s", res.Proto)
 		}
@@ -208,15 +163,15 @@ func TestANewCertificateIsServedWithoutARestart(t *testing.T) {
 
 func TestAStopLetsRequestsInHandEnd(t *testing.T) {
 	t.Parallel()
-	p := issue(t, t.TempDir(), "first")
+	p := realtest.NewCertificate(t, t.TempDir(), "first")
 	entered, leave := make(chan struct{}, 3), make(chan struct{})
-	addr, stop := serve(t, front.Config{CertFile: p.cert, KeyFile: p.key, Drain: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	addr, stop := serve(t, front.Config{CertFile: p.CertFile, KeyFile: p.KeyFile, Drain: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		entered <- struct{}{}
 		<-leave
 		_, _ = io.WriteString(w, "all of it")
 	})})
 	var group sync.WaitGroup
-	for proto, rt := range clients(t, p.roots) {
+	for proto, rt := range clients(t, p.Roots) {
 		group.Go(func() {
 			if _, body := get(t, rt, "https://"+addr+"/"); body != "all of it" {
 				t.Errorf("%s: %q", proto, body)
@@ -245,8 +200,8 @@ func TestAStopLetsRequestsInHandEnd(t *testing.T) {
 func TestWhatCannotServeIsSaidAtOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	p := issue(t, dir, "first")
-	other := issue(t, t.TempDir(), "other")
+	p := realtest.NewCertificate(t, dir, "first")
+	other := realtest.NewCertificate(t, t.TempDir(), "other")
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -256,11 +211,11 @@ func TestWhatCannotServeIsSaidAtOnce(t *testing.T) {
 		config front.Config
 		says   string
 	}{
-		"no key":     {front.Config{CertFile: p.cert}, "--tls-key"},
-		"no file":    {front.Config{CertFile: dir + "/none", KeyFile: p.key}, "--tls-cert"},
-		"no pair":    {front.Config{CertFile: p.cert, KeyFile: other.key}, "--tls-key"},
-		"no address": {front.Config{CertFile: p.cert, KeyFile: p.key, Addr: "nowhere"}, "--tls-addr"},
-		"taken":      {front.Config{CertFile: p.cert, KeyFile: p.key, Addr: taken.Addr().String()}, taken.Addr().String()},
+		"no key":     {front.Config{CertFile: p.CertFile}, "--tls-key"},
+		"no file":    {front.Config{CertFile: dir + "/none", KeyFile: p.KeyFile}, "--tls-cert"},
+		"no pair":    {front.Config{CertFile: p.CertFile, KeyFile: other.KeyFile}, "--tls-key"},
+		"no address": {front.Config{CertFile: p.CertFile, KeyFile: p.KeyFile, Addr: "nowhere"}, "--tls-addr"},
+		"taken":      {front.Config{CertFile: p.CertFile, KeyFile: p.KeyFile, Addr: taken.Addr().String()}, taken.Addr().String()},
 	} {
 		s, err := front.Listen(c.config)
 		if err == nil {
