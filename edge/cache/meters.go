@@ -30,7 +30,7 @@ func newMeters() *meters {
 		diskWrites:   vector("melodyud_edge_cache_disk_writes_total", "Blocks for the disk tier, by result: written, dropped (too many at once) or failed.", "result"),
 		diskCorrupt:  counter("melodyud_edge_cache_disk_corrupt_total", "Files of the disk tier that were not what was written."),
 		diskEvicted:  counter("melodyud_edge_cache_disk_evictions_total", "Blocks that left the disk tier for others."),
-		peerFailures: counter("melodyud_edge_cache_peer_failures_total", "Questions another edge did not answer."),
+		peerFailures: counter("melodyud_edge_cache_peer_failures_total", "Times another edge was found not to answer."),
 		peerServed:   counter("melodyud_edge_cache_peer_served_total", "Stretches given to other edges."),
 	}
 }

@@ -231,17 +231,29 @@ func (p *peer) well() {
 	p.rest, p.until = 0, time.Time{}
 }
 
+// failed leaves an edge alone. Of several questions that fail at a time only the first
+// counts.
 func (p *peers) failed(one *peer, err error) {
-	p.meters.peerFailures.Inc()
-	one.mu.Lock()
-	first := one.rest == 0
-	one.rest = min(max(2*one.rest, leastRest), mostRest)
-	one.until = p.now().Add(one.rest)
-	one.mu.Unlock()
+	counts, first := one.fail(p.now())
+	if counts {
+		p.meters.peerFailures.Inc()
+	}
 	if first {
 		p.log.Warn("another edge does not answer; the object store is asked instead",
 			slog.String("edge", one.url), slog.Any("error", err))
 	}
+}
+
+func (p *peer) fail(now time.Time) (counts, first bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Before(p.until) {
+		return false, false
+	}
+	first = p.rest == 0
+	p.rest = min(max(2*p.rest, leastRest), mostRest)
+	p.until = now.Add(p.rest)
+	return true, first
 }
 
 // proof shows that who asks for a path at a time knows the secret.
