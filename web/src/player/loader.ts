@@ -46,12 +46,13 @@ function playlists(HlsClass: typeof Hls, desk: Desk) {
     override load(context: PlaylistLoaderContext, config: LoaderConfiguration, callbacks: LoaderCallbacks<PlaylistLoaderContext>): void {
       const file = desk.memory?.get(context.url);
       if (!file) return super.load(context, config, callbacks);
+      const { stats } = this;
       this.context = context;
       const now = performance.now();
-      this.stats.loading = { start: now, first: now, end: now };
-      this.stats.loaded = this.stats.total = file.body.length;
+      stats.loading = { start: now, first: now, end: now };
+      stats.loaded = stats.total = file.body.length;
       const data = new TextDecoder().decode(file.body);
-      queueMicrotask(() => callbacks.onSuccess({ url: context.url, data, code: 200 }, this.stats, context, null));
+      queueMicrotask(() => this.context && callbacks.onSuccess({ url: context.url, data, code: 200 }, stats, context, null));
     }
   };
 }

@@ -13,10 +13,12 @@ export interface File {
 /** Memory holds the files of one playback. */
 export class Memory {
   #files = new Map<string, File>();
+  #base: string | undefined;
 
   /** of reads the files of an answer whose addresses lie beside url. */
   static of(url: string, files: Start["files"], base = globalThis.location?.href): Memory {
     const m = new Memory();
+    m.#base = base;
     for (const f of files) {
       const body = f.text !== undefined ? new TextEncoder().encode(f.text) : bytesOf(f.data ?? "");
       m.#files.set(new URL(f.path, new URL(url, base)).href, { body, size: f.size ?? body.length });
@@ -24,9 +26,9 @@ export class Memory {
     return m;
   }
 
-  /** get returns what is known of an absolute address. */
+  /** get returns what is known of an address. */
   get(url: string): File | undefined {
-    return this.#files.get(url);
+    return this.#files.get(new URL(url, this.#base).href);
   }
 
   get empty(): boolean {

@@ -150,14 +150,16 @@ const bars = 120;
 /** Wave draws the track's loudness; a click seeks, the slider below does the same for keyboards. */
 function Wave({ track, live }: { track: Track; live: boolean }) {
   const [peaks, setPeaks] = useState<number[] | undefined>();
+  const later = live && q.engine.sound.value === "loading"; // the sound goes first.
+  useEffect(() => setPeaks(undefined), [track.id]);
   useEffect(() => {
     let wanted = true;
-    setPeaks(undefined);
+    if (later || peaks) return;
     api.waveform(track.id).then((data) => wanted && setPeaks(peaksOf(data, bars)), () => undefined);
     return () => {
       wanted = false;
     };
-  }, [track.id]);
+  }, [track.id, later]);
   const duration = q.duration.value;
   const share = live && duration > 0 ? q.position.value / duration : 0;
   const seek = (e: MouseEvent) => {
