@@ -16,7 +16,7 @@ type NoticeScope string
 const (
 	NoticeSession NoticeScope = "session" // one play session
 	NoticeAccount NoticeScope = "account" // a listener, by the name tickets have for them
-	NoticeDevice  NoticeScope = "device"  // one device: account, "/" and device of the ticket
+	NoticeSignIn  NoticeScope = "sign-in" // what the device in a ticket begins with
 	NoticeTrack   NoticeScope = "track"
 	NoticeKey     NoticeScope = "key" // all that a signing key signed
 )

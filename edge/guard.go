@@ -88,10 +88,72 @@ func (e *Edge) allow(token, path string, from netip.Addr) (ticket.Claims, error)
 	if err := c.Opens(path, e.config.Now()); err != nil {
 		return ticket.Claims{}, err
 	}
+	track, release := subject(path)
+	if err := e.guard.permit(c, track, release, from); err != nil {
+		return ticket.Claims{}, err
+	}
 	if err := e.limited(c, path); err != nil {
 		return ticket.Claims{}, err
 	}
 	return *c, nil
+}
+
+// subject returns the track and the release that a path begins with, which are empty
+// in the path of a list.
+func subject(path string) (track, release string) {
+	if !strings.HasPrefix(path, "/trk_") {
+		return "", ""
+	}
+	track, rest, _ := strings.Cut(path[1:], "/")
+	release, _, _ = strings.Cut(rest, "/")
+	return track, release
+}
+
+// The refusals by country. A rule that names who may hear a track keeps away those
+// of whom nobody knows where they are; one that names who may not lets them in.
+var (
+	errCountry = api.WithStatus(melodyud.Refuse(melodyud.ErrForbidden, "playback.territory",
+		"This track has not been released for the country you are in."), http.StatusUnavailableForLegalReasons)
+	errNowhere = api.WithStatus(melodyud.Refuse(melodyud.ErrForbidden, "playback.country-unknown",
+		"This track has been released for some countries only, and we cannot tell which one you are in."),
+		http.StatusUnavailableForLegalReasons)
+)
+
+// permit asks the notices and the rules on countries about a ticket for a track and
+// release, which are empty where the ticket is for several.
+func (g *guard) permit(c *ticket.Claims, track, release string, from netip.Addr) error {
+	var rule ticket.Countries
+	if g.notices != nil {
+		var err error
+		if rule, err = g.notices.Void(c, track, release); err != nil {
+			return err
+		}
+	}
+	if rule == "" && c.Countries == "" {
+		return nil
+	}
+	country := ""
+	if g.places != nil && from.IsValid() {
+		country = g.places.Country(from)
+	}
+	switch {
+	case rule.Allows(country) && c.Countries.Allows(country):
+		return nil
+	case country == "":
+		return errNowhere
+	}
+	return errCountry
+}
+
+// permitted asks permit about releases of a list.
+func (e *Edge) permitted(r *http.Request, c *ticket.Claims, ids ...melodyud.ReleaseID) error {
+	from := addressOf(r)
+	for _, id := range ids {
+		if err := e.guard.permit(c, "", string(id), from); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // opens reports whether claims open a rendition.

@@ -102,6 +102,8 @@ func (e *Edge) admitList(r *http.Request) (list, error) {
 	find := e.releases.get
 	if r.PathValue("segment") != "" || r.PathValue("run") != "" {
 		find = e.releases.settled
+	} else if err := e.permitted(r, &claims, ids...); err != nil {
+		return list{}, err
 	}
 	if l.releases, err = all(r.Context(), ids, find); err != nil {
 		return list{}, err
@@ -112,6 +114,15 @@ func (e *Edge) admitList(r *http.Request) (list, error) {
 	}
 	l.sequence, err = newSequence(manifests)
 	return l, err
+}
+
+// still returns nil while a track of a list is published and its listener may hear it.
+func (e *Edge) still(r *http.Request, l list, k int) error {
+	if err := e.permitted(r, &l.claims, l.ids[k]); err != nil {
+		return err
+	}
+	_, err := e.releases.get(r.Context(), l.ids[k])
+	return err
 }
 
 // all finds the releases of ids, a few at a time.
@@ -173,7 +184,7 @@ func (e *Edge) listInit(w http.ResponseWriter, r *http.Request, l list) error {
 		return errGone
 	}
 	k := l.runs[run]
-	if _, err := e.releases.get(r.Context(), l.ids[k]); err != nil {
+	if err := e.still(r, l, k); err != nil {
 		return err
 	}
 	found := l.rendition(k, name)
@@ -209,7 +220,7 @@ func (e *Edge) listSegment(w http.ResponseWriter, r *http.Request, l list) error
 		return errGone
 	}
 	k, i, _ := l.locate(n)
-	if _, err := e.releases.get(r.Context(), l.ids[k]); err != nil {
+	if err := e.still(r, l, k); err != nil {
 		return err
 	}
 	found, starts := l.rendition(k, name), l.releases[k].offsets[name]

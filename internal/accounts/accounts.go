@@ -33,7 +33,13 @@ type Config struct {
 	SecureCookies bool
 	// SessionTTL is how long a browser stays signed in. Default 30 days.
 	SessionTTL time.Duration
-	Now        func() time.Time // default time.Now
+	// Names names accounts in tickets, which a revoked key voids; nil: they live on.
+	Names names
+	Now   func() time.Time // default time.Now
+}
+
+type names interface {
+	Account(user melodyud.UserID) string
 }
 
 // Service keeps keys and sessions. Safe for concurrent use.

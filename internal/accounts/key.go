@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -115,16 +116,30 @@ func (s *Service) List(ctx context.Context, limit int) ([]Key, error) {
 	return keys, nil
 }
 
-// Revoke ends a key and every session made with it, at once. Revoking it again is
-// no error; an unknown id is ErrNotFound.
+// Revoke ends a key, every session made with it and every ticket given to it, at
+// once: tickets within 2 s. Revoking it again is no error; an unknown id is
+// ErrNotFound.
 func (s *Service) Revoke(ctx context.Context, id string) error {
-	n, err := s.config.DB.Exec(ctx, `UPDATE account_keys SET revoked = CASE WHEN revoked = 0 THEN ? ELSE revoked END WHERE id = ?`,
-		database.Millis(s.config.Now()), id)
+	err := s.config.DB.InTx(ctx, func(tx database.Tx) error {
+		var user melodyud.UserID
+		err := tx.QueryRow(ctx, `UPDATE account_keys SET revoked = CASE WHEN revoked = 0 THEN ? ELSE revoked END WHERE id = ?
+			RETURNING user_id`, []any{database.Millis(s.config.Now()), id}, &user)
+		if errors.Is(err, melodyud.ErrNotFound) {
+			return errNoKey
+		}
+		if err != nil {
+			return err
+		}
+		if s.config.Names == nil {
+			return nil
+		}
+		return s.void(ctx, tx, melodyud.Notice{
+			Scope: melodyud.NoticeAccount, ID: s.config.Names.Account(user),
+			Code: "playback.revoked", Text: "Your key has been revoked. Ask the operator for a new one.",
+		})
+	})
 	if err != nil {
 		return fmt.Errorf("revoke key: %w", err)
-	}
-	if n == 0 {
-		return errNoKey
 	}
 	return nil
 }

@@ -58,11 +58,30 @@ func (s *Service) openSession(ctx context.Context, key string) (string, error) {
 	return session, nil
 }
 
+// closeSession signs a browser out and voids the tickets it was given.
 func (s *Service) closeSession(ctx context.Context, session string) error {
-	if _, err := s.config.DB.Exec(ctx, `DELETE FROM account_sessions WHERE hash = ?`, hashOf(session)); err != nil {
+	err := s.config.DB.InTx(ctx, func(tx database.Tx) error {
+		n, err := tx.Exec(ctx, `DELETE FROM account_sessions WHERE hash = ?`, hashOf(session))
+		if err != nil || n == 0 {
+			return err
+		}
+		return s.void(ctx, tx, melodyud.Notice{
+			Scope: melodyud.NoticeSignIn, ID: api.SignInOf(session), Code: "playback.signed-out",
+			Text: "This browser was signed out. Sign in again to go on listening.",
+		})
+	})
+	if err != nil {
 		return fmt.Errorf("close session: %w", err)
 	}
 	return nil
+}
+
+// void has every edge refuse the tickets that n names and that were given out until
+// now.
+func (s *Service) void(ctx context.Context, tx database.Tx, n melodyud.Notice) error {
+	now := s.config.Now()
+	n.Before = now.UTC()
+	return tx.Emit(ctx, melodyud.TopicRights, melodyud.NewNotice(now, n))
 }
 
 // cookie carries a session; an empty one takes it away. SameSite is Lax because

@@ -3,8 +3,6 @@ package api
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net"
@@ -133,8 +131,7 @@ func (r *Router) lookup(req *http.Request) func(context.Context) (Principal, err
 		}
 		who, err := r.config.Auth.Authenticate(ctx, secret)
 		if err == nil {
-			sum := sha256.Sum256([]byte("sign-in\n" + secret))
-			who.SignIn = base64.RawURLEncoding.EncodeToString(sum[:12])
+			who.SignIn = SignInOf(secret)
 		}
 		return who, err
 	}

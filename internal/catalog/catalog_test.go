@@ -199,7 +199,7 @@ func (w *world) due() []melodyud.Owed {
 // facts returns the types of the facts written about tracks so far, in order.
 func (w *world) facts() []string {
 	w.t.Helper()
-	rows, err := w.db.Query(w.t.Context(), `SELECT event FROM outbox ORDER BY seq`)
+	rows, err := w.db.Query(w.t.Context(), `SELECT event FROM outbox WHERE topic = 'tracks' ORDER BY seq`)
 	w.must(err)
 	defer rows.Close()
 	var all []string

@@ -263,7 +263,26 @@ func (s *Service) withdraw(ctx context.Context, tx database.Tx, r *row) error {
 	if r.Release != nil {
 		fact.Release, fact.RenderHash = r.Release.ID, r.Release.RenderHash
 	}
+	if err := s.void(ctx, tx, r); err != nil {
+		return err
+	}
 	return s.tell(ctx, tx, melodyud.TrackWithdrawn, r, fact)
+}
+
+// void has every edge refuse the tickets for a withdrawn track.
+func (s *Service) void(ctx context.Context, tx database.Tx, r *row) error {
+	n := melodyud.Notice{
+		Scope: melodyud.NoticeTrack, ID: string(r.ID), Before: s.c.Now().UTC(), Code: "playback.withdrawn",
+		Text: "This track has been withdrawn and can no longer be played.",
+	}
+	all, err := loadReleases(ctx, tx, `WHERE track = ?`, string(r.ID))
+	if err != nil || len(all) == 0 {
+		return err // never published: nobody has a ticket
+	}
+	for _, one := range all {
+		n.Releases = append(n.Releases, one.ID)
+	}
+	return tx.Emit(ctx, melodyud.TopicRights, melodyud.NewNotice(s.c.Now(), n))
 }
 
 // workEnds returns when a worker that still holds the track has surely stopped

@@ -23,11 +23,12 @@ const (
 type health struct {
 	log      *slog.Logger
 	checks   map[string]func(context.Context) error
+	notes    map[string]func() error // what is worse than usual, but takes no readiness away
 	stopping atomic.Bool
 }
 
 func newHealth(c Config, b *backends, log *slog.Logger) *health {
-	return &health{log: log, checks: map[string]func(context.Context) error{
+	return &health{log: log, notes: map[string]func() error{}, checks: map[string]func(context.Context) error{
 		"database": b.db.Ping,
 		"queue":    b.queue.Ping,
 		"objects": func(ctx context.Context) error {
@@ -71,6 +72,12 @@ func (h *health) ready(w http.ResponseWriter, r *http.Request) {
 		if err := check(ctx); err != nil {
 			h.log.WarnContext(ctx, "not ready", slog.String("check", name), slog.Any("error", err))
 			results[name], status, code = "failed", "degraded", http.StatusServiceUnavailable
+		}
+	}
+	for name, note := range h.notes {
+		results[name] = "ok"
+		if err := note(); err != nil {
+			results[name] = "behind"
 		}
 	}
 	if h.stopping.Load() {
