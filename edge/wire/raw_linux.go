@@ -1,0 +1,177 @@
+package wire
+
+import (
+	"io"
+	"net"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// rawConn reads and writes a socket without telling the scheduler. Its calls never
+// wait, so that would only cost: it sees a processor in a call and gives it to another
+// thread, for each answer again.
+type rawConn struct {
+	socket      syscall.RawConn
+	read, write func(fd uintptr) bool // readable and writable, made once
+
+	// What they are called with and come back with.
+	conn  *conn
+	errno syscall.Errno
+	got   int
+	wait  bool // for room in the socket's buffer
+}
+
+// newRawConn returns nil for what is no socket.
+func newRawConn(nc net.Conn) *rawConn {
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	socket, err := tcp.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	r := &rawConn{socket: socket}
+	r.read, r.write = r.readable, r.writable
+	return r
+}
+
+// fill reads onto the desk, which is taken when there is something to put on it:
+// 10,000 idle connections have none.
+func (r *rawConn) fill(c *conn) error {
+	r.conn = c
+	if err := r.socket.Read(r.read); err != nil {
+		return err
+	}
+	switch {
+	case r.errno != 0:
+		return r.errno
+	case r.got == 0:
+		return io.EOF
+	}
+	return nil
+}
+
+func (r *rawConn) readable(fd uintptr) bool {
+	c := r.conn
+	d := c.sit()
+	room := d.in[len(d.in):cap(d.in)]
+	for {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(&room[0])), uintptr(len(room)))
+		switch errno {
+		case syscall.EINTR:
+			continue
+		case syscall.EAGAIN:
+			c.rest()
+			return false
+		case 0:
+			r.got = int(n)
+			d.in = d.in[:len(d.in)+r.got]
+		}
+		r.errno = errno
+		return true
+	}
+}
+
+// vector is what is left to write of one answer.
+type vector struct {
+	parts []syscall.Iovec
+	sent  int // of parts
+}
+
+func (v *vector) reset() {
+	clear(v.parts)
+	v.parts, v.sent = v.parts[:0], 0
+}
+
+func (v *vector) add(b []byte) {
+	part := syscall.Iovec{Base: &b[0]}
+	part.SetLen(len(b))
+	v.parts = append(v.parts, part)
+}
+
+// skip takes n bytes off the front.
+func (v *vector) skip(n int) {
+	for v.sent < len(v.parts) {
+		part := &v.parts[v.sent]
+		size := int(part.Len)
+		if n < size {
+			part.Base = (*byte)(unsafe.Add(unsafe.Pointer(part.Base), n))
+			part.SetLen(size - n)
+			return
+		}
+		n -= size
+		v.sent++
+	}
+}
+
+// lay puts the answer into the vector.
+func (d *desk) lay() {
+	d.out.reset()
+	d.out.add(d.answer.Head)
+	d.out.add(d.tail)
+	if d.head.request.Head {
+		return
+	}
+	for _, part := range d.answer.Body {
+		if len(part) > 0 {
+			d.out.add(part)
+		}
+	}
+}
+
+const mostParts = 1024 // of one call: UIO_MAXIOV
+
+// writable writes what the socket takes now. It says that it has to wait only if it
+// is to, and has written nothing.
+func (r *rawConn) writable(fd uintptr) bool {
+	v := &r.conn.desk.out
+	for moved := false; v.sent < len(v.parts); {
+		rest := v.parts[v.sent:]
+		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&rest[0])), uintptr(min(len(rest), mostParts)))
+		switch errno {
+		case 0:
+			v.skip(int(n))
+			moved = true
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return moved || !r.wait
+		default:
+			r.errno = errno
+			return true
+		}
+	}
+	return true
+}
+
+// transmit writes the answer on the desk. Most often the socket takes all of it at
+// once, and no deadline is needed.
+func (c *conn) transmit(began time.Time) error {
+	r := c.raw
+	if r == nil {
+		return c.copyOut(began)
+	}
+	c.desk.lay()
+	v := &c.desk.out
+	r.conn, r.errno, r.wait = c, 0, false
+	for {
+		if err := r.socket.Write(r.write); err != nil {
+			return err
+		}
+		if r.errno != 0 {
+			return r.errno
+		}
+		if v.sent == len(v.parts) {
+			break
+		}
+		r.wait = true
+		if err := c.hurry(began); err != nil {
+			return err
+		}
+	}
+	if !r.wait {
+		return nil
+	}
+	return c.SetWriteDeadline(time.Time{})
+}
