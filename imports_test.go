@@ -95,6 +95,7 @@ var arrows = map[string][]string{
 	"internal/playback":    shared,
 	"internal/sound":       append([]string{"internal/sound/table"}, shared...),
 	"internal/sound/table": {},
+	"internal/insights":    append([]string{"internal/insights/heard"}, shared...),
 	"internal/duplicates":  append([]string{"transcode/features/fingerprint"}, shared...),
 	"workers":              append([]string{"transcode", "packager", "internal/media"}, shared...),
 	"edge":                 append([]string{"edge/cmcd", "edge/telemetry", "edge/cache", "edge/wire", "edge/cachestatus", "packager", "packager/fmp4", "packager/hls", "packager/dash", "internal/offline"}, shared...),
@@ -110,6 +111,7 @@ var arrows = map[string][]string{
 
 	// Parts of services.
 	"internal/catalog/hearing": {},
+	"internal/insights/heard":  {},
 	"internal/catalog/feed":    {"internal/api"},
 
 	// The page, and the suites, which only tests import.

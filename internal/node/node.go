@@ -145,6 +145,10 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 	if err != nil {
 		return err
 	}
+	counts, err := n.newInsights(tracks)
+	if err != nil {
+		return err
+	}
 	if !n.config.has(RoleAPI) {
 		return nil
 	}
@@ -180,7 +184,7 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 		return err
 	}
 	n.drains = append(n.drains, uploads.Drain)
-	for _, s := range []interface{ Register(*api.Router) }{a, tracks, plays, heard, doubles, quotas, uploads, desk, resumed, work} {
+	for _, s := range []interface{ Register(*api.Router) }{a, tracks, plays, heard, doubles, counts, quotas, uploads, desk, resumed, work} {
 		s.Register(n.router)
 	}
 	n.registerPages()
@@ -277,7 +281,7 @@ func (n *Node) buildFold(context.Context, *accounts.Service) error {
 		return err
 	}
 	n.runs("lake", folding, lake.Run)
-	return nil
+	return n.foldPlays()
 }
 
 func (n *Node) runs(name string, p phase, run func(context.Context) error) {
