@@ -41,6 +41,7 @@ type Node struct {
 	tickets  *ticket.Keyring
 	media    *ticket.MediaKeys
 	names    *ticket.Listeners
+	starts   starts
 	router   *api.Router
 	listener net.Listener
 	runners  []runner
@@ -110,6 +111,7 @@ func (n *Node) build(ctx context.Context) error {
 	}{
 		{n.config.has(RoleAPI) || n.config.has(RoleWork), n.buildPipeline},
 		{n.config.has(RoleEdge), n.buildEdge},
+		{n.config.has(RoleAPI) && !n.config.has(RoleEdge), n.buildStarts},
 		{n.config.has(RoleFold), n.buildFold},
 	} {
 		if part.wanted {
@@ -142,10 +144,6 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 		n.runs("workers", working, work.Run)
 	}
 	doubles, err := n.newDuplicates(tracks)
-	if err != nil {
-		return err
-	}
-	counts, err := n.newInsights(tracks)
 	if err != nil {
 		return err
 	}
@@ -184,7 +182,7 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 		return err
 	}
 	n.drains = append(n.drains, uploads.Drain)
-	for _, s := range []interface{ Register(*api.Router) }{a, tracks, plays, heard, doubles, counts, quotas, uploads, desk, resumed, work} {
+	for _, s := range []interface{ Register(*api.Router) }{a, tracks, plays, heard, doubles, quotas, uploads, desk, resumed, work} {
 		s.Register(n.router)
 	}
 	n.registerPages()
@@ -260,6 +258,7 @@ func (n *Node) buildEdge(ctx context.Context, _ *accounts.Service) error {
 		return err
 	}
 	n.closers = append(n.closers, e.Close)
+	n.starts.edge = e
 	n.runs("edge cache", working, e.RunCache)
 	e.Register(n.router)
 	told.Register(n.router, n.tickets, e)
@@ -281,7 +280,7 @@ func (n *Node) buildFold(context.Context, *accounts.Service) error {
 		return err
 	}
 	n.runs("lake", folding, lake.Run)
-	return n.foldPlays()
+	return nil
 }
 
 func (n *Node) runs(name string, p phase, run func(context.Context) error) {

@@ -22,7 +22,7 @@ func listenerNames(ctx context.Context, c Config, db database.DB) (*ticket.Liste
 
 func (n *Node) newPlayback(tracks *catalog.Service) (*playback.Service, error) {
 	return playback.New(playback.Config{
-		Library: tracks, Store: n.backends.store, Tickets: n.tickets, Names: n.names, MediaKeys: n.media, Encrypt: n.config.Encrypt,
+		Library: tracks, Store: n.backends.store, Tickets: n.tickets, Names: n.names, MediaKeys: n.media, Starts: &n.starts, Encrypt: n.config.Encrypt,
 		OfflineFor: n.config.OfflineFor, PreviewLength: n.config.PreviewLength, EdgeURL: n.config.EdgeURL,
 		Logger: n.log, Now: n.config.Now,
 	})

@@ -29,6 +29,7 @@ type playback struct {
 	Expires time.Time `json:"expires" doc:"The URLs stop working then."`
 	Session string    `json:"session" doc:"Names this play session in telemetry."`
 	Track   api.Track `json:"track"`
+	Start   *Start    `json:"start,omitempty" doc:"What the player asks for first; only if you asked for it with inline."`
 }
 
 type playbackOutput struct {
@@ -40,6 +41,10 @@ type playInput struct {
 	ID      string `path:"id" maxLength:"64" doc:"The track's id." example:"trk_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
 	Encrypt bool   `query:"encrypt" doc:"Ask for encrypted HLS (AES-128); the server may give nothing else."`
 	Device  string `query:"device" maxLength:"64" doc:"Names the device among those of the account: letters, digits, - and _." example:"noras-phone"`
+
+	Inline    bool `query:"inline" doc:"Send along what a player asks for first: playlists, an init segment and the beginning of the first segment. It spares players three round trips. Clear streams only."`
+	HiFi      bool `query:"hifi" doc:"With inline: the player begins with hifi_url."`
+	Bandwidth int  `query:"bandwidth" minimum:"0" doc:"With inline: what the player expects of its connection, in bits per second; 0: it has no idea."`
 }
 
 // playable loads the track that a listener wants to hear.
@@ -60,7 +65,7 @@ func (s *Service) playTrack(ctx context.Context, in *playInput) (*playbackOutput
 	if in.Device != "" && !ticket.Device(in.Device) {
 		return nil, api.Fail(errDevice)
 	}
-	p, err := s.play(ctx, who, r, wishes{in.Encrypt || s.c.Encrypt, in.Device})
+	p, err := s.play(ctx, who, r, wishes{in.Encrypt || s.c.Encrypt, in.Device, in})
 	if err != nil {
 		return nil, api.Fail(err)
 	}
@@ -88,6 +93,7 @@ func (s *Service) play(ctx context.Context, who api.Principal, r melodyud.Track,
 	}
 	p := s.addresses(a)
 	p.Track = api.TrackOf(r, false)
+	p.Start = s.start(ctx, w.start, a.claims, r)
 	return p, nil
 }
 
@@ -95,6 +101,7 @@ func (s *Service) play(ctx context.Context, who api.Principal, r melodyud.Track,
 type wishes struct {
 	encrypt bool
 	device  string
+	start   *playInput // for what it says about a start
 }
 
 // addresses are where a ticket for one track plays it.

@@ -56,6 +56,9 @@ type Config struct {
 	Names   names             // required: names accounts in tickets
 	Ads     ads               // which ads free listeners hear; nil: none
 
+	// Starts makes what goes with playbacks on request; nil: nothing does.
+	Starts starts
+
 	// EdgeURL is where the edge answers, such as "https://edge.example.org"; empty
 	// means the host the request was sent to.
 	EdgeURL string

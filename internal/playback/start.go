@@ -1,0 +1,60 @@
+package playback
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/ticket"
+)
+
+// starts knows what addresses of the edge answer.
+type starts interface {
+	// Start returns what a player with these claims asks for first.
+	Start(ctx context.Context, w StartWish) (Start, error)
+}
+
+// StartWish says what a player is going to ask for.
+type StartWish struct {
+	Claims    ticket.Claims // of its ticket
+	Track     melodyud.TrackID
+	Release   melodyud.ReleaseID
+	Lossless  bool // begin in the lossless playlist, where the claims open it
+	Bandwidth int  // bits per second that the player expects; 0: it has no idea
+}
+
+// Start is what the addresses that a player asks for first answer.
+type Start struct {
+	Rendition string      `json:"rendition" doc:"The rendition that the files are of." example:"aac-160"`
+	Files     []StartFile `json:"files" doc:"What addresses answer: give it to your player instead of asking for them."`
+}
+
+// StartFile is what one address answers.
+type StartFile struct {
+	Path string `json:"path" doc:"Below the folder of url." example:"aac-160/index.m3u8"`
+	Text string `json:"text,omitempty" doc:"Of a playlist."`
+	Data []byte `json:"data,omitempty" contentEncoding:"base64" doc:"Of everything else."`
+	Size int64  `json:"size" doc:"Bytes of the whole file, of which data may be the beginning only: ask for the rest with Range."`
+}
+
+// startPatience is how long an answer waits for a start: a player asks for itself as
+// fast.
+const startPatience = 250 * time.Millisecond
+
+// start returns what goes with a playback of t; nothing where that is not at hand.
+func (s *Service) start(ctx context.Context, in *playInput, c ticket.Claims, t melodyud.Track) *Start {
+	if in == nil || !in.Inline || s.c.Starts == nil || c.Prefix != ticket.ReleasePrefix(t.ID, t.Release.ID) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	found, err := s.c.Starts.Start(ctx, StartWish{
+		Claims: c, Track: t.ID, Release: t.Release.ID, Lossless: in.HiFi && c.Tier == ticket.Premium, Bandwidth: in.Bandwidth,
+	})
+	if err != nil {
+		s.c.Logger.WarnContext(ctx, "playback without a start", slog.String("track", string(t.ID)), slog.Any("error", err))
+		return nil
+	}
+	return &found
+}
