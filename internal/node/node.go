@@ -147,6 +147,10 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 	if err != nil {
 		return err
 	}
+	counts, err := n.newInsights(tracks)
+	if err != nil {
+		return err
+	}
 	if !n.config.has(RoleAPI) {
 		return nil
 	}
@@ -182,7 +186,7 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 		return err
 	}
 	n.drains = append(n.drains, uploads.Drain)
-	for _, s := range []interface{ Register(*api.Router) }{a, tracks, plays, heard, doubles, quotas, uploads, desk, resumed, work} {
+	for _, s := range []interface{ Register(*api.Router) }{a, tracks, plays, heard, doubles, counts, quotas, uploads, desk, resumed, work} {
 		s.Register(n.router)
 	}
 	n.registerPages()
@@ -280,7 +284,7 @@ func (n *Node) buildFold(context.Context, *accounts.Service) error {
 		return err
 	}
 	n.runs("lake", folding, lake.Run)
-	return nil
+	return n.foldPlays()
 }
 
 func (n *Node) runs(name string, p phase, run func(context.Context) error) {
