@@ -67,6 +67,7 @@ type Config struct {
 	Quotas      `embed:""`
 	Doors       `embed:""`
 	EdgeCache   `embed:""`
+	AdBreaks    `embed:""`
 
 	LogFormat string `env:"MELODYUD_LOG_FORMAT" enum:"text,json" default:"text" help:"text or json."`
 	LogLevel  string `env:"MELODYUD_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
@@ -118,7 +119,7 @@ func (c *Config) check() error {
 	if len(c.Ladder) == 0 {
 		c.Ladder = melodyud.DefaultLadder()
 	}
-	if err := errors.Join(c.SoundLimits.check(), c.EdgeCache.check()); err != nil {
+	if err := errors.Join(c.SoundLimits.check(), c.EdgeCache.check(), c.AdBreaks.check()); err != nil {
 		return err
 	}
 	for _, u := range []*string{&c.PublicURL, &c.EdgeURL} {

@@ -253,8 +253,12 @@ func (n *Node) buildEdge(ctx context.Context, _ *accounts.Service) error {
 	if err != nil {
 		return err
 	}
+	breaks, err := n.newBreaks()
+	if err != nil {
+		return err
+	}
 	e, err := edge.New(edge.Config{
-		Store: n.backends.store, Tickets: n.tickets, MediaKeys: n.media,
+		Store: n.backends.store, Tickets: n.tickets, MediaKeys: n.media, Ads: breaks,
 		CacheBytes: n.config.CacheBytes, Disk: n.config.diskCache(), Peers: peers, Segments: told,
 		Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
 	})

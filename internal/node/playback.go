@@ -21,8 +21,12 @@ func listenerNames(ctx context.Context, c Config, db database.DB) (*ticket.Liste
 }
 
 func (n *Node) newPlayback(tracks *catalog.Service) (*playback.Service, error) {
+	house, err := n.newAds(tracks)
+	if err != nil {
+		return nil, err
+	}
 	return playback.New(playback.Config{
-		Library: tracks, Store: n.backends.store, Tickets: n.tickets, Names: n.names, MediaKeys: n.media, Starts: &n.starts, Encrypt: n.config.Encrypt,
+		Library: tracks, Store: n.backends.store, Tickets: n.tickets, Names: n.names, Ads: house, MediaKeys: n.media, Starts: &n.starts, Encrypt: n.config.Encrypt,
 		OfflineFor: n.config.OfflineFor, PreviewLength: n.config.PreviewLength, EdgeURL: n.config.EdgeURL,
 		Logger: n.log, Now: n.config.Now,
 	})
