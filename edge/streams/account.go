@@ -94,7 +94,7 @@ func (a *account) before(one *stream, p Policy) int {
 // returns makes an ended stream the newest if somebody asked for its ticket after
 // it was ended.
 func (one *stream) returns(p Policy, v visit) bool {
-	if p != EndOldest || one.ended == 0 || v.claims.Issued.Unix() <= one.ended/1000 {
+	if p != EndOldest || one.ended == 0 || v.claims.Issued.UnixMilli() <= one.ended {
 		return false
 	}
 	one.life, one.began, one.ended, one.dirty = one.life+1, v.now, 0, true

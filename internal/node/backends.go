@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"os"
 
+	"github.com/redis/go-redis/v9"
+
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/database/postgres"
@@ -31,6 +33,7 @@ type backends struct {
 	queue   queue.Queue
 	console func(rootPath string, readOnly bool) http.Handler // of the queue
 	events  eventlog.Log
+	redis   redis.UniversalClient // of --queue; nil: it is inside this process
 
 	log     *slog.Logger
 	closers []io.Closer // in the order they were opened
@@ -120,6 +123,9 @@ func (b *backends) openQueue(ctx context.Context, c Config) error {
 		return err
 	}
 	b.queue, b.console = q, q.Console
+	if name != "embedded" {
+		b.redis, _ = q.Connection().MakeRedisClient().(redis.UniversalClient)
+	}
 	if c.Bells != nil {
 		b.queue = c.Bells(q)
 	}

@@ -68,6 +68,8 @@ type Config struct {
 	Doors       `embed:""`
 	EdgeCache   `embed:""`
 	AdBreaks    `embed:""`
+	EdgeLimits  `embed:""`
+	Front       `embed:""`
 
 	LogFormat string `env:"MELODYUD_LOG_FORMAT" enum:"text,json" default:"text" help:"text or json."`
 	LogLevel  string `env:"MELODYUD_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
@@ -119,7 +121,7 @@ func (c *Config) check() error {
 	if len(c.Ladder) == 0 {
 		c.Ladder = melodyud.DefaultLadder()
 	}
-	if err := errors.Join(c.SoundLimits.check(), c.EdgeCache.check(), c.AdBreaks.check()); err != nil {
+	if err := errors.Join(c.SoundLimits.check(), c.EdgeCache.check(), c.AdBreaks.check(), c.EdgeLimits.check(), c.Front.check()); err != nil {
 		return err
 	}
 	for _, u := range []*string{&c.PublicURL, &c.EdgeURL} {

@@ -44,6 +44,7 @@ type Node struct {
 	starts   starts
 	router   *api.Router
 	listener net.Listener
+	secure   net.Addr // for TLS; nil: none
 	runners  []runner
 	closers  []func()
 	drains   []func() // ask long requests to end soon
@@ -74,6 +75,9 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 	}
 	if n.listener, err = net.Listen("tcp", c.Addr); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot listen on %s: %w", c.Addr, err), n.close())
+	}
+	if err := n.listenTLS(); err != nil {
+		return nil, errors.Join(err, n.close())
 	}
 	return n, nil
 }
@@ -257,7 +261,12 @@ func (n *Node) buildEdge(ctx context.Context, _ *accounts.Service) error {
 	if err != nil {
 		return err
 	}
+	streams, paced, err := n.newEdgeLimits()
+	if err != nil {
+		return err
+	}
 	e, err := edge.New(edge.Config{
+		Streams: streams, Pace: paced,
 		Store: n.backends.store, Tickets: n.tickets, MediaKeys: n.media, Ads: breaks,
 		CacheBytes: n.config.CacheBytes, Disk: n.config.diskCache(), Peers: peers, Segments: told,
 		Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
@@ -312,7 +321,7 @@ func (n *Node) Run(ctx context.Context) error {
 
 // serve answers HTTP until ctx ends, then waits for requests in hand.
 func (n *Node) serve(ctx context.Context) error {
-	server := api.NewServer(n.router.Handler())
+	server := api.NewServer(n.handler())
 	server.ErrorLog = slog.NewLogLogger(n.log.Handler(), slog.LevelWarn)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(n.listener) }()

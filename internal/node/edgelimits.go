@@ -1,0 +1,70 @@
+package node
+
+import (
+	"fmt"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/edge/pace"
+	"github.com/melodyud/melodyud/edge/streams"
+	"github.com/melodyud/melodyud/internal/ticket"
+)
+
+// EdgeLimits is what one listener may take of the edge; 0 is no limit.
+type EdgeLimits struct {
+	StreamsFree    int    `env:"MELODYUD_STREAMS_FREE" default:"1" help:"Devices a free account plays on at once; 0: no limit."`
+	StreamsPremium int    `env:"MELODYUD_STREAMS_PREMIUM" default:"3" help:"Devices a premium account plays on at once; 0: no limit."`
+	StreamsPolicy  string `env:"MELODYUD_STREAMS_POLICY" enum:"end-oldest,refuse-new" default:"end-oldest" help:"What happens beyond that: end-oldest or refuse-new."`
+
+	RateFree     float64 `env:"MELODYUD_RATE_FREE" default:"20" help:"Requests a second of a free account, after a first 600; 0: no limit."`
+	RatePremium  float64 `env:"MELODYUD_RATE_PREMIUM" default:"0" help:"The same for a premium account."`
+	RateStranger float64 `env:"MELODYUD_RATE_STRANGER" default:"5" help:"Requests a second with bad tickets from one network address, after a first 150; 0: no limit."`
+}
+
+// burstSeconds is how much may be asked for at once, in seconds of the rate: enough
+// to fill a player's buffer and skip through an album.
+const burstSeconds = 30
+
+func (l *EdgeLimits) check() error {
+	if l.StreamsPolicy == "" {
+		l.StreamsPolicy = string(streams.EndOldest)
+	}
+	if l.StreamsFree < 0 || l.StreamsPremium < 0 || l.RateFree < 0 || l.RatePremium < 0 || l.RateStranger < 0 {
+		return fmt.Errorf("%w: limits of streams and rates cannot be negative; 0 is no limit", melodyud.ErrInvalid)
+	}
+	return nil
+}
+
+// newStreams counts the streams of accounts, together with the other edges where
+// they have a Redis in common.
+func (n *Node) newStreams() (*streams.Gate, error) {
+	l := n.config.EdgeLimits
+	g, err := streams.New(streams.Config{
+		Limits: map[ticket.Tier]int{ticket.Free: l.StreamsFree, ticket.Premium: l.StreamsPremium}, Policy: streams.Policy(l.StreamsPolicy),
+		Redis: n.backends.redis, Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
+	})
+	if err == nil {
+		n.runs("streams", working, g.Run)
+	}
+	return g, err
+}
+
+func (n *Node) newPace() (*pace.Gate, error) {
+	l := n.config.EdgeLimits
+	rate := func(perSecond float64) pace.Rate {
+		return pace.Rate{PerSecond: perSecond, Burst: max(1, int(perSecond*burstSeconds))}
+	}
+	return pace.NewGate(pace.Config{
+		Listeners: map[ticket.Tier]pace.Rate{ticket.Free: rate(l.RateFree), ticket.Premium: rate(l.RatePremium)},
+		Strangers: rate(l.RateStranger), Metrics: n.metrics, Now: n.config.Now,
+	})
+}
+
+// newEdgeLimits makes both.
+func (n *Node) newEdgeLimits() (*streams.Gate, *pace.Gate, error) {
+	s, err := n.newStreams()
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := n.newPace()
+	return s, p, err
+}
