@@ -286,4 +286,3 @@ func TestHandlersSeeTheClientBehindAProxy(t *testing.T) {
 		t.Errorf("%q, want %q", seen, want)
 	}
 }
-
