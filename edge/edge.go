@@ -83,6 +83,7 @@ type Edge struct {
 	guard    *guard
 	blocks   *cache.Cache
 	releases *releases
+	hot      *hot
 }
 
 // New returns an edge with cold caches.
@@ -112,7 +113,11 @@ func New(c Config) (*Edge, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Edge{config: c, guard: guard, blocks: blocks, releases: known}, nil
+	hot, err := newHot()
+	if err != nil {
+		return nil, err
+	}
+	return &Edge{config: c, guard: guard, blocks: blocks, releases: known, hot: hot}, nil
 }
 
 // Close stops the caches' own goroutines.
@@ -120,10 +125,12 @@ func (e *Edge) Close() {
 	e.blocks.Close()
 	e.releases.close()
 	e.guard.close()
+	e.hot.close()
 }
 
 // Register hangs the playback addresses on r.
 func (e *Edge) Register(r *api.Router) {
+	e.hot.meter = r.Meter
 	const root = "/p/{ticket}/{track}/{release}/"
 	streams := map[string]handler{
 		"index.m3u8":              e.standard,
@@ -159,6 +166,8 @@ type play struct {
 	offsets  map[string][]int64 // per rendition: where each of the release's segments starts, and the end
 	cipher   *cbc               // nil: segments are clear
 	claims   ticket.Claims
+	release  *release
+	watched  *watcher // notes the answer; nil: nobody does
 }
 
 type handler func(w http.ResponseWriter, r *http.Request, p play) error
@@ -172,7 +181,7 @@ func (e *Edge) open(serve handler) http.Handler {
 		if err == nil {
 			r = r.WithContext(ops.With(r.Context(), slog.String("track", r.PathValue("track")),
 				slog.String("session", p.claims.Session)))
-			err = serve(w, r, p)
+			err = e.hot.watch(w, r, p, serve)
 		}
 		if err != nil {
 			fail(w, r, err)
@@ -180,6 +189,8 @@ func (e *Edge) open(serve handler) http.Handler {
 	})
 }
 
+// admit decides by allow alone whether the listener may have it: Resident does not
+// come by here.
 func (e *Edge) admit(r *http.Request) (play, error) {
 	claims, err := e.allowed(r, "/p/")
 	if err != nil {
@@ -193,7 +204,7 @@ func (e *Edge) admit(r *http.Request) (play, error) {
 	if err != nil {
 		return play{}, err
 	}
-	return play{manifest: known.manifest, offsets: known.offsets, claims: claims}, nil
+	return play{manifest: known.manifest, offsets: known.offsets, claims: claims, release: known}, nil
 }
 
 var (

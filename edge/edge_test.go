@@ -86,6 +86,7 @@ func (s *shelf) remove(key string) {
 type stage struct {
 	shelf   *shelf
 	handler http.Handler
+	edge    *edge.Edge
 	keys    *ticket.Keyring
 	media   *ticket.MediaKeys
 	now     atomic.Int64 // unix nanoseconds
@@ -123,7 +124,7 @@ func newStage(t testing.TB) *stage {
 		t.Fatal(err)
 	}
 	e.Register(router)
-	s.handler = router.Handler()
+	s.handler, s.edge = router.Handler(), e
 	return s
 }
 

@@ -75,7 +75,7 @@ func (r *release) weight() uint32 {
 // for one release ask the store once, on nobody's context (EDGE-8).
 func (r *releases) get(ctx context.Context, id melodyud.ReleaseID) (*release, error) {
 	old, ok := r.known.GetIfPresent(id)
-	if ok && (r.since(&old.checked) < fresh || r.since(&old.failed) < fresh && r.since(&old.checked) < staleIfError) {
+	if ok && r.recent(old) {
 		return old.orGone()
 	}
 	done := r.flight.DoChan(string(id), func() (any, error) {
@@ -92,6 +92,11 @@ func (r *releases) get(ctx context.Context, id melodyud.ReleaseID) (*release, er
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// recent reports whether a release is served without asking.
+func (r *releases) recent(one *release) bool {
+	return r.since(&one.checked) < fresh || r.since(&one.failed) < fresh && r.since(&one.checked) < staleIfError
 }
 
 // settled returns a release that was published once, without asking whether it

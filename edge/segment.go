@@ -76,6 +76,7 @@ func (e *Edge) stretch(w http.ResponseWriter, r *http.Request, p play, found *me
 	h.Set("Cache-Status", body.Status().Header(cacheName))
 	h.Set("Server-Timing", fmt.Sprintf("edge;dur=%.1f", float64(e.config.Now().Sub(began).Microseconds())/1000))
 	if sent == io.ReadSeeker(body) {
+		p.watched.stretched(key, part)
 		w = direct{w, body}
 	}
 	return media(w, r, fmt.Sprintf(`"%.20s-%x-%x%s"`, found.SHA256, part.offset, part.length, as.tag), sent)
