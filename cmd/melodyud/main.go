@@ -54,7 +54,10 @@ type cli struct {
 	Dump      dumpCmd      `cmd:"" help:"Show the boxes of an MP4 file as text."`
 	Queue     queueCmd     `cmd:"" help:"For operators: what waits, what failed for good, and trying it again."`
 	Features  featuresCmd  `cmd:"" help:"For operators: what was heard of all tracks, as one file."`
+	Ads       adsCmd       `cmd:"" help:"For operators: house ads, which free listeners hear before and between tracks."`
 	Reanalyze reanalyzeCmd `cmd:"" help:"For operators: listen to published tracks again, with a newer analyzer."`
+	Revoke    revokeCmd    `cmd:"" help:"For operators: stop playback of a session, a listener or a track, before its addresses expire."`
+	Keys      keysCmd      `cmd:"" help:"For operators: list, rotate and retire the keys that sign playback addresses."`
 	Health    healthCmd    `cmd:"" help:"Ask a server whether it can take work."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
