@@ -323,8 +323,12 @@ func (n *Node) Run(ctx context.Context) error {
 func (n *Node) serve(ctx context.Context) error {
 	server := api.NewServer(n.handler())
 	server.ErrorLog = slog.NewLogLogger(n.log.Handler(), slog.LevelWarn)
+	front, err := n.newWire()
+	if err != nil {
+		return err
+	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(n.listener) }()
+	go func() { failed <- front.Serve(server, n.listener) }()
 	select {
 	case err := <-failed:
 		return err
@@ -337,7 +341,7 @@ func (n *Node) serve(ctx context.Context) error {
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.config.requestDrain())
 	defer cancel()
-	if err := server.Shutdown(drain); err != nil {
+	if err := errors.Join(server.Shutdown(drain), front.Drain(drain)); err != nil {
 		n.log.WarnContext(ctx, "requests cut by the stop", slog.Any("error", err))
 		err = server.Close()
 		if err != nil {
