@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"net/http"
 	"strings"
-	"time"
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/ticket"
@@ -88,7 +87,7 @@ func text(w http.ResponseWriter, r *http.Request, contentType string, body []byt
 	sum := sha256.Sum256(body)
 	h.Set("ETag", `"`+hex.EncodeToString(sum[:10])+suffix+`"`)
 	r.Header.Del("Range") // a playlist is read whole; a range of its compressed form helps nobody
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+	content(w, r, bytes.NewReader(body), int64(len(body)))
 	return nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/edge/cache"
@@ -96,7 +95,7 @@ func media(w http.ResponseWriter, r *http.Request, tag string, body io.ReadSeeke
 		return err
 	}
 	keepOneRange(r, size)
-	http.ServeContent(w, r, "", time.Time{}, body)
+	content(w, r, body, size)
 	return nil
 }
 
