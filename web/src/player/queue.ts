@@ -4,6 +4,7 @@ import type { Album, Track } from "../api/types";
 import { nameOf } from "../ui/format";
 import { announce, say } from "../ui/say";
 import { Ahead } from "./ahead";
+import { Reporter, renditionOf } from "./beacons";
 import { Engine, startBandwidth, type Range, type Trouble } from "./engine";
 import { Memory } from "./memory";
 import { device, remember, remembered } from "./settings";
@@ -23,6 +24,10 @@ export const volume = signal(Math.min(1, Math.max(0, remembered("volume", 0.8)))
 export const muted = signal(remembered("muted", 0) === 1);
 
 export const engine = new Engine(onTrouble, onEnded);
+
+/** Tells the edge what is heard. */
+export const reporter = new Reporter(engine.audio);
+reporter.start();
 
 /** Part is a track of several that play as one, with its bounds in seconds. */
 interface Part {
@@ -58,6 +63,12 @@ effect(() => {
   current.value = now;
   announce(playingSentence(now));
 });
+
+effect(() => {
+  const p = part.value;
+  if (p) reporter.part(p.track.release?.id, p.from, p.to);
+});
+effect(() => reporter.quality(renditionOf(engine.heard.value)));
 
 const place = computed(() => {
   const order = part.value ? parts.value.map((p) => p.track) : list.value;
@@ -157,6 +168,7 @@ function partsOf(tracks: { start_seconds: number; track: Track }[]): Part[] {
 }
 
 function begin(t: Track | undefined, seconds: number): void {
+  reporter.wanted();
   parts.value = [];
   current.value = t;
   trouble.value = "";
@@ -175,6 +187,7 @@ async function open(at: number, start: boolean): Promise<void> {
     const p = await ask?.();
     if (mine !== asking || !p) return;
     ticket = p;
+    reporter.opened(p.url);
     // An album may have lost a track since: the music goes on where it was.
     const now = was && parts.value.find((x) => x.track.id === was.track.id);
     if (was && now) at += now.from - was.from;
@@ -205,6 +218,7 @@ function playbackSentence(err: unknown): string {
 
 function giveUp(text: string): void {
   engine.fail();
+  reporter.failed("gave-up");
   trouble.value = text;
   announce(text);
 }
@@ -330,6 +344,7 @@ export function wantHifi(on: boolean): void {
 /** silence stops everything, as when the listener signs out. */
 export function silence(): void {
   asking++;
+  reporter.left();
   engine.stop();
   ahead.forget();
   ask = undefined;
