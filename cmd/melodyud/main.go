@@ -59,6 +59,7 @@ type cli struct {
 	Revoke    revokeCmd    `cmd:"" help:"For operators: stop playback of a session, a listener or a track, before its addresses expire."`
 	Keys      keysCmd      `cmd:"" help:"For operators: list, rotate and retire the keys that sign playback addresses."`
 	Health    healthCmd    `cmd:"" help:"Ask a server whether it can take work."`
+	Bench     benchCmd     `cmd:"" help:"For operators: measure a running server."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 

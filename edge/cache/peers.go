@@ -32,8 +32,9 @@ type PeersConfig struct {
 	// for everything and is asked for nothing.
 	Self string
 	// Secrets prove that a question comes from an edge of the same deployment: the
-	// first one is used, all are accepted. At least one, of 16 bytes or more.
-	Secrets [][]byte
+	// first one is used, all are accepted. At least one, of 16 bytes or more. It is
+	// called for every question, since keys change.
+	Secrets func() [][]byte
 	// Patience is how long another edge may take for its next bytes; default 2 s: it
 	// may have to ask the object store.
 	Patience time.Duration
@@ -59,8 +60,7 @@ const (
 type peers struct {
 	all    []*peer
 	member bool // we are one of them
-	secret []byte
-	known  [][]byte
+	known  func() [][]byte
 	client *http.Client
 	log    *slog.Logger
 	meters *meters
@@ -87,15 +87,9 @@ func newPeers(c Config, m *meters) (*peers, error) {
 		known: c.Peers.Secrets, log: c.Logger, meters: m, now: c.Now, client: peerClient(),
 		patience: cmp.Or(c.Peers.Patience, defaultPatience),
 	}
-	for _, s := range c.Peers.Secrets {
-		if len(s) < leastSecret {
-			return nil, fmt.Errorf("%w: a secret of edges needs %d bytes or more", melodyud.ErrInvalid, leastSecret)
-		}
+	if p.known == nil || len(p.known()) == 0 || len(p.known()[0]) < leastSecret {
+		return nil, fmt.Errorf("%w: edges that ask each other need a secret of %d bytes or more", melodyud.ErrInvalid, leastSecret)
 	}
-	if len(p.known) == 0 {
-		return nil, fmt.Errorf("%w: edges that ask each other need a secret", melodyud.ErrInvalid)
-	}
-	p.secret = p.known[0]
 	self := strings.TrimRight(c.Peers.Self, "/")
 	for _, one := range c.Peers.URLs {
 		one = strings.TrimRight(one, "/")
@@ -184,12 +178,16 @@ func (p *peers) ask(ctx context.Context, one *peer, f *fill, blockSize int64) er
 	defer cancel()
 	patience := time.AfterFunc(p.patience, cancel)
 	defer patience.Stop()
+	secrets := p.known()
+	if len(secrets) == 0 {
+		return errPassed
+	}
 	path := fmt.Sprintf("%s%d/%d/%d/%s", PeerPath, f.size, f.block.index*blockSize, len(f.data), f.block.key)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, one.url+path, nil)
 	if err != nil {
 		return err
 	}
-	req.Header.Set(peerAuth, proof(p.secret, path, p.now()))
+	req.Header.Set(peerAuth, proof(secrets[0], path, p.now()))
 	res, err := p.client.Do(req)
 	if err != nil {
 		return err
@@ -272,7 +270,7 @@ func (p *peers) proven(given, path string) bool {
 	if err != nil || at < now-authSkew || at > now+authSkew {
 		return false
 	}
-	return slices.ContainsFunc(p.known, func(secret []byte) bool {
+	return slices.ContainsFunc(p.known(), func(secret []byte) bool {
 		return hmac.Equal([]byte(given), []byte(proof(secret, path, time.Unix(at, 0))))
 	})
 }

@@ -18,6 +18,8 @@ import (
 
 var secret = bytes.Repeat([]byte("s"), 32)
 
+func known(secrets ...[]byte) func() [][]byte { return func() [][]byte { return secrets } }
+
 // edges are caches that ask each other over real connections, above one origin.
 type edges struct {
 	stages  []*stage
@@ -38,7 +40,7 @@ func together(t *testing.T, origin *shelf, n int, change func(i int, c *cache.Co
 	}
 	for i := range n {
 		e.stages[i] = build(t, origin, func(c *cache.Config) {
-			c.Peers = cache.PeersConfig{URLs: e.urls, Self: e.urls[i], Secrets: [][]byte{secret}}
+			c.Peers = cache.PeersConfig{URLs: e.urls, Self: e.urls[i], Secrets: known(secret)}
 			if change != nil {
 				change(i, c, e.urls)
 			}
@@ -124,7 +126,7 @@ func TestASilentEdgeCostsItsPatienceOnce(t *testing.T) {
 	silent := "http://" + l.Addr().String()
 	origin := &shelf{size: 64 * kib}
 	s := build(t, origin, func(c *cache.Config) {
-		c.Peers = cache.PeersConfig{URLs: []string{silent}, Secrets: [][]byte{secret}, Patience: 20 * time.Millisecond}
+		c.Peers = cache.PeersConfig{URLs: []string{silent}, Secrets: known(secret), Patience: 20 * time.Millisecond}
 	})
 	s.read(t, "media/k", origin.size)
 	if n := origin.opens.Load(); n != 16 {
@@ -143,7 +145,7 @@ func TestAnEdgeThatBreaksOffIsGoneOnWithAtTheStore(t *testing.T) {
 	}))
 	defer half.Close()
 	s := build(t, origin, func(c *cache.Config) {
-		c.Peers = cache.PeersConfig{URLs: []string{half.URL}, Secrets: [][]byte{secret}}
+		c.Peers = cache.PeersConfig{URLs: []string{half.URL}, Secrets: known(secret)}
 	})
 	s.read(t, "media/k", origin.size)
 	if want := "media/k 1000 3096"; len(origin.asked) != 1 || origin.asked[0] != want {
@@ -178,7 +180,7 @@ func TestOnlyEdgesOfTheDeploymentAreAnswered(t *testing.T) {
 	}))
 	defer spy.Close()
 	other := build(t, origin, func(c *cache.Config) {
-		c.Peers = cache.PeersConfig{URLs: []string{spy.URL}, Secrets: [][]byte{secret}}
+		c.Peers = cache.PeersConfig{URLs: []string{spy.URL}, Secrets: known(secret)}
 	})
 	other.read(t, "media/k", kib)
 	const path = cache.PeerPath + "1024/0/1024/media/k"
@@ -229,7 +231,7 @@ func TestAnEdgeWithOtherKeysIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	origin := &shelf{size: 40 * kib}
 	e := together(t, origin, 2, func(i int, c *cache.Config, _ []string) {
-		c.Peers.Secrets = [][]byte{bytes.Repeat([]byte{byte(i)}, 32)}
+		c.Peers.Secrets = known(bytes.Repeat([]byte{byte(i)}, 32))
 	})
 	e.stages[0].read(t, "media/k", origin.size)
 	if e.stages[0].meter(t, "peer_failures_total", "") != 1 || e.stages[0].log.count("answered 403") != 1 {
@@ -242,7 +244,7 @@ func TestAnOldSecretIsGoodWhileKeysChange(t *testing.T) {
 	origin := &shelf{size: 40 * kib}
 	fresh := bytes.Repeat([]byte("f"), 32)
 	e := together(t, origin, 2, func(i int, c *cache.Config, _ []string) {
-		c.Peers.Secrets = [][][]byte{{fresh, secret}, {secret, fresh}}[i]
+		c.Peers.Secrets = known([][][]byte{{fresh, secret}, {secret, fresh}}[i]...)
 	})
 	e.stages[0].read(t, "media/k", origin.size)
 	e.stages[1].read(t, "media/k", origin.size)
@@ -282,9 +284,9 @@ func TestPeersThatCannotBeAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, p := range map[string]cache.PeersConfig{
 		"no secret":      {URLs: []string{"http://a"}},
-		"short secret":   {URLs: []string{"http://a"}, Secrets: [][]byte{[]byte("short")}},
-		"no address":     {URLs: []string{"a:80"}, Secrets: [][]byte{secret}},
-		"not among them": {URLs: []string{"http://a"}, Self: "http://b", Secrets: [][]byte{secret}},
+		"short secret":   {URLs: []string{"http://a"}, Secrets: known([]byte("short"))},
+		"no address":     {URLs: []string{"a:80"}, Secrets: known(secret)},
+		"not among them": {URLs: []string{"http://a"}, Self: "http://b", Secrets: known(secret)},
 	} {
 		_, err := cache.New(cache.Config{Origin: &shelf{}, Peers: p})
 		if melodyud.Kind(err) != melodyud.ErrInvalid || !strings.Contains(err.Error(), " ") {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -51,6 +52,16 @@ func (n *Node) cachePeers() (cache.PeersConfig, error) {
 	if len(n.config.Peers) == 0 {
 		return cache.PeersConfig{}, nil
 	}
-	secrets, err := n.tickets.Derive("edge peers")
-	return cache.PeersConfig{URLs: n.config.Peers, Self: n.config.PeerURL, Secrets: secrets}, err
+	derive := func() ([][]byte, error) { return n.tickets.Derive("edge peers") }
+	if _, err := derive(); err != nil {
+		return cache.PeersConfig{}, err
+	}
+	secrets := func() [][]byte {
+		s, err := derive()
+		if err != nil {
+			n.log.Error("edges cannot prove themselves to each other", slog.Any("error", err))
+		}
+		return s
+	}
+	return cache.PeersConfig{URLs: n.config.Peers, Self: n.config.PeerURL, Secrets: secrets}, nil
 }
