@@ -85,11 +85,16 @@ var whatToDo = map[string]string{
 
 	"page.cursor": "Begin the list again without `cursor`.",
 
+	"playback.country-unknown":   "Nothing to do as a listener; the operator can give the edge a database of countries (`--geo-db`).",
 	"playback.no-common-quality": "Play the tracks one by one.",
 	"playback.no-encryption":     "Ask without `encrypt`; the operator turns encryption on with keys.",
 	"playback.not-found":         "Ask the API for a new playback link; the track may have been withdrawn.",
 	"playback.premium-only":      "Play one of the AAC qualities, or change to the premium plan.",
+	"playback.revoked":           "Ask for playback anew, if you still may listen; the operator can tell why it ended.",
+	"playback.signed-out":        "Sign in again.",
+	"playback.territory":         "Nothing to do: the creator decides where a track plays.",
 	"playback.unavailable":       "Try again after `Retry-After`; players do so by themselves.",
+	"playback.withdrawn":         "Nothing: the creator took the track away.",
 	"playlist.length":            "Choose 1 to 100 tracks.",
 
 	"quota.bytes":   "Withdraw tracks you no longer need, or ask the operator for more room.",
@@ -98,6 +103,9 @@ var whatToDo = map[string]string{
 
 	"reanalysis.not-found": "List them with `melodyud reanalyze --status`.",
 	"reanalysis.where":     "Write one of the conditions, such as `--where \"analyzer_version < 5\"`.",
+
+	"revocation.name": "Copy the name as the answer, the fact or the list has it.",
+	"revocation.what": "Send one member besides `reason`.",
 
 	"release.not-found":     "Open the track's list of releases.",
 	"track.not-replaceable": "Upload it as a new track, or wait until the track is published.",
@@ -115,6 +123,12 @@ var whatToDo = map[string]string{
 
 	"ticket.expired": "Ask the API for a new playback link.",
 	"ticket.invalid": "Ask the API for a new playback link, and keep it whole when copying.",
+
+	"ticket-key.fixed":   "Change `MELODYUD_TICKET_KEYS`, or leave it out to keep keys in the database.",
+	"ticket-key.in-use":  "Wait until the time in `until`, or retire it with `now`.",
+	"ticket-key.many":    "Retire keys that are no longer in use.",
+	"ticket-key.signing": "Rotate first.",
+	"ticket-key.unknown": "List them with `melodyud keys`.",
 
 	"track.no-picture":        "Put a cover into the file's tags and upload it again.",
 	"track.not-found":         "Open your list of tracks.",

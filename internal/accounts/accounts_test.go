@@ -45,6 +45,32 @@ type fixture struct {
 	local   string // the secret of the all-role key
 }
 
+// shout names accounts.
+type shout struct{}
+
+func (shout) Account(user melodyud.UserID) string { return "acc_of_" + string(user) }
+
+// notices returns what was posted so far.
+func (f *fixture) notices(t *testing.T) []melodyud.Notice {
+	t.Helper()
+	rows, err := f.db.Query(t.Context(), `SELECT event FROM outbox WHERE topic = ? ORDER BY seq`, melodyud.TopicRights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var all []melodyud.Notice
+	for rows.Next() {
+		var body []byte
+		var e melodyud.Event
+		var n melodyud.Notice
+		if err := errors.Join(rows.Scan(&body), json.Unmarshal(body, &e), json.Unmarshal(e.Data, &n)); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, n)
+	}
+	return all
+}
+
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{
@@ -52,7 +78,7 @@ func newFixture(t *testing.T) *fixture {
 		clock: &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
 	}
 	var err error
-	if f.Service, err = accounts.New(accounts.Config{DB: f.db, Now: f.clock.Now}); err != nil {
+	if f.Service, err = accounts.New(accounts.Config{DB: f.db, Names: shout{}, Now: f.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
 	if created, err := f.EnsureLocal(t.Context(), f.local); err != nil || !created {
@@ -422,5 +448,26 @@ func TestLimitCountsNetworksAndForgetsNobodyElse(t *testing.T) {
 		if code := f.guessFrom(address); code != want {
 			t.Errorf("%s: %d, want %d", address, code, want)
 		}
+	}
+}
+
+func TestARevokedKeyAndASignOutVoidTheTicketsGivenToThem(t *testing.T) { // ASVS 7.4.1
+	t.Parallel()
+	f := newFixture(t)
+	cookie := f.signIn(t)
+	for range 2 { // signing out again changes nothing
+		f.do("DELETE", "/v1/session", "", "Cookie", cookie.Name+"="+cookie.Value)
+	}
+	k, _, err := f.Create(t.Context(), "Lisa", []api.Role{api.RoleListener}, ticket.Free)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Revoke(t.Context(), k.ID); err != nil {
+		t.Fatal(err)
+	}
+	got := f.notices(t)
+	if len(got) != 2 || got[0].Scope != melodyud.NoticeSignIn || got[0].ID != api.SignInOf(cookie.Value) || got[0].Code != "playback.signed-out" ||
+		got[1].Scope != melodyud.NoticeAccount || got[1].ID != "acc_of_"+string(k.User) || !got[1].Before.Equal(f.clock.Now()) {
+		t.Errorf("%+v", got)
 	}
 }

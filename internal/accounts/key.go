@@ -116,6 +116,10 @@ func (s *Service) List(ctx context.Context, limit int) ([]Key, error) {
 	return keys, nil
 }
 
+// errRevoked is what listeners hear whose key was revoked.
+var errRevoked = melodyud.Refuse(melodyud.ErrForbidden, "playback.revoked",
+	"Your key has been revoked. Ask the operator for a new one.")
+
 // Revoke ends a key, every session made with it and every ticket given to it, at
 // once: tickets within 2 s. Revoking it again is no error; an unknown id is
 // ErrNotFound.
@@ -135,7 +139,7 @@ func (s *Service) Revoke(ctx context.Context, id string) error {
 		}
 		return s.void(ctx, tx, melodyud.Notice{
 			Scope: melodyud.NoticeAccount, ID: s.config.Names.Account(user),
-			Code: "playback.revoked", Text: "Your key has been revoked. Ask the operator for a new one.",
+			Code: errRevoked.Code, Text: errRevoked.Text,
 		})
 	})
 	if err != nil {

@@ -58,6 +58,10 @@ func (s *Service) openSession(ctx context.Context, key string) (string, error) {
 	return session, nil
 }
 
+// errSignedOut is what listeners hear whose browser was signed out.
+var errSignedOut = melodyud.Refuse(melodyud.ErrForbidden, "playback.signed-out",
+	"This browser was signed out. Sign in again to go on listening.")
+
 // closeSession signs a browser out and voids the tickets it was given.
 func (s *Service) closeSession(ctx context.Context, session string) error {
 	err := s.config.DB.InTx(ctx, func(tx database.Tx) error {
@@ -66,8 +70,7 @@ func (s *Service) closeSession(ctx context.Context, session string) error {
 			return err
 		}
 		return s.void(ctx, tx, melodyud.Notice{
-			Scope: melodyud.NoticeSignIn, ID: api.SignInOf(session), Code: "playback.signed-out",
-			Text: "This browser was signed out. Sign in again to go on listening.",
+			Scope: melodyud.NoticeSignIn, ID: api.SignInOf(session), Code: errSignedOut.Code, Text: errSignedOut.Text,
 		})
 	})
 	if err != nil {

@@ -269,11 +269,14 @@ func (s *Service) withdraw(ctx context.Context, tx database.Tx, r *row) error {
 	return s.tell(ctx, tx, melodyud.TrackWithdrawn, r, fact)
 }
 
+// errPlayed is what those hear who were listening.
+var errPlayed = melodyud.Refuse(melodyud.ErrForbidden, "playback.withdrawn",
+	"This track has been withdrawn and can no longer be played.")
+
 // void has every edge refuse the tickets for a withdrawn track.
 func (s *Service) void(ctx context.Context, tx database.Tx, r *row) error {
 	n := melodyud.Notice{
-		Scope: melodyud.NoticeTrack, ID: string(r.ID), Before: s.c.Now().UTC(), Code: "playback.withdrawn",
-		Text: "This track has been withdrawn and can no longer be played.",
+		Scope: melodyud.NoticeTrack, ID: string(r.ID), Before: s.c.Now().UTC(), Code: errPlayed.Code, Text: errPlayed.Text,
 	}
 	all, err := loadReleases(ctx, tx, `WHERE track = ?`, string(r.ID))
 	if err != nil || len(all) == 0 {

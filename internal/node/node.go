@@ -16,6 +16,7 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/edge"
+	"github.com/melodyud/melodyud/edge/notices"
 	"github.com/melodyud/melodyud/ingest"
 	"github.com/melodyud/melodyud/ingest/decision"
 	"github.com/melodyud/melodyud/ingest/resumable"
@@ -24,6 +25,7 @@ import (
 	"github.com/melodyud/melodyud/internal/catalog"
 	"github.com/melodyud/melodyud/internal/database/relay"
 	"github.com/melodyud/melodyud/internal/ops"
+	"github.com/melodyud/melodyud/internal/signing"
 	"github.com/melodyud/melodyud/internal/sound"
 	"github.com/melodyud/melodyud/internal/ticket"
 	"github.com/melodyud/melodyud/transcode"
@@ -41,6 +43,8 @@ type Node struct {
 	tickets  *ticket.Keyring
 	media    *ticket.MediaKeys
 	names    *ticket.Listeners
+	notices  *notices.Board
+	signing  *signing.Service
 	starts   starts
 	router   *api.Router
 	listener net.Listener
@@ -83,9 +87,12 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 }
 
 // build makes the services, registers their addresses and lists what runs.
-func (n *Node) build(ctx context.Context) error {
+func (n *Node) build(ctx context.Context) (err error) {
+	if n.names, err = listenerNames(ctx, n.config, n.backends.db); err != nil {
+		return err
+	}
 	keys, err := accounts.New(accounts.Config{
-		DB: n.backends.db, Logger: n.log, Now: n.config.Now,
+		DB: n.backends.db, Names: n.names, Logger: n.log, Now: n.config.Now,
 		SecureCookies: strings.HasPrefix(n.config.PublicURL, "https://"), // TLS may end at a proxy
 	})
 	if err != nil {
@@ -97,9 +104,6 @@ func (n *Node) build(ctx context.Context) error {
 	if n.media, err = mediaKeys(ctx, n.config, n.backends.db); err != nil {
 		return err
 	}
-	if n.names, err = listenerNames(ctx, n.config, n.backends.db); err != nil {
-		return err
-	}
 	n.router, err = api.NewRouter(api.Config{
 		Version: Version(), Auth: keys, Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
 	})
@@ -109,6 +113,14 @@ func (n *Node) build(ctx context.Context) error {
 	n.health.register(n.router.Mux)
 	n.router.Mux.Handle("GET /metrics", forOps(promhttp.HandlerFor(n.metrics, promhttp.HandlerOpts{})))
 	n.runs("http", listening, n.serve)
+	if n.config.has(RoleAPI) || n.config.has(RoleEdge) {
+		if err := n.buildNotices(ctx); err != nil {
+			return err
+		}
+	}
+	if n.signing, err = n.newSigning(); err != nil {
+		return err
+	}
 	for _, part := range []struct {
 		wanted bool
 		build  func(context.Context, *accounts.Service) error
@@ -190,7 +202,7 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 		return err
 	}
 	n.drains = append(n.drains, uploads.Drain)
-	for _, s := range []interface{ Register(*api.Router) }{a, tracks, plays, heard, doubles, counts, quotas, uploads, desk, resumed, work} {
+	for _, s := range []interface{ Register(*api.Router) }{a, tracks, plays, n.signing, heard, doubles, counts, quotas, uploads, desk, resumed, work} {
 		s.Register(n.router)
 	}
 	n.registerPages()
@@ -257,17 +269,17 @@ func (n *Node) buildEdge(ctx context.Context, _ *accounts.Service) error {
 	if err != nil {
 		return err
 	}
-	breaks, err := n.newBreaks()
+	streams, paced, err := n.newEdgeLimits()
 	if err != nil {
 		return err
 	}
-	streams, paced, err := n.newEdgeLimits()
+	breaks, err := n.newBreaks()
 	if err != nil {
 		return err
 	}
 	e, err := edge.New(edge.Config{
 		Streams: streams, Pace: paced,
-		Store: n.backends.store, Tickets: n.tickets, MediaKeys: n.media, Ads: breaks,
+		Store: n.backends.store, Tickets: n.tickets, Notices: n.notices, MediaKeys: n.media, Ads: breaks,
 		CacheBytes: n.config.CacheBytes, Disk: n.config.diskCache(), Peers: peers, Segments: told,
 		Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
 	})

@@ -7,6 +7,7 @@ import (
 	"github.com/melodyud/melodyud/internal/catalog"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/playback"
+	"github.com/melodyud/melodyud/internal/signing"
 	"github.com/melodyud/melodyud/internal/ticket"
 )
 
@@ -26,8 +27,19 @@ func (n *Node) newPlayback(tracks *catalog.Service) (*playback.Service, error) {
 		return nil, err
 	}
 	return playback.New(playback.Config{
-		Library: tracks, Store: n.backends.store, Tickets: n.tickets, Names: n.names, Ads: house, MediaKeys: n.media, Starts: &n.starts, Encrypt: n.config.Encrypt,
+		Database: n.backends.db, Library: tracks, Store: n.backends.store, Tickets: n.tickets, Names: n.names, Ads: house, MediaKeys: n.media, Starts: &n.starts, Encrypt: n.config.Encrypt,
 		OfflineFor: n.config.OfflineFor, PreviewLength: n.config.PreviewLength, EdgeURL: n.config.EdgeURL,
 		Logger: n.log, Now: n.config.Now,
 	})
+}
+
+// newSigning returns what keeps the keys of tickets up to date, and runs it.
+func (n *Node) newSigning() (*signing.Service, error) {
+	s, err := signing.New(signing.Config{
+		DB: n.backends.db, Ring: n.tickets, Fixed: n.config.TicketKeys != "", Logger: n.log, Now: n.config.Now,
+	})
+	if err == nil {
+		n.runs("ticket keys", working, s.Run)
+	}
+	return s, err
 }

@@ -23,7 +23,7 @@ type admission struct {
 // and how long its ticket outlives its sound.
 func (s *Service) claimsOf(who api.Principal, device string) (ticket.Claims, time.Duration) {
 	c := ticket.Claims{
-		Session: "ses_" + rand.Text(), Account: s.c.Names.Account(who.User), Device: device,
+		Session: "ses_" + rand.Text(), Account: s.c.Names.Account(who.User), Device: deviceOf(who, device),
 		Tier: ticket.Free, Ads: ticket.NoAds, Skips: ticket.Unlimited,
 	}
 	if who.Tier == ticket.Premium {
@@ -34,6 +34,16 @@ func (s *Service) claimsOf(who api.Principal, device string) (ticket.Claims, tim
 		c.Skips = s.c.FreeSkips
 	}
 	return c, s.c.PauseAllowanceFree
+}
+
+// deviceOf names a device: the sign-in, which nobody chooses, and what the device
+// calls itself, if anything.
+func deviceOf(who api.Principal, device string) string {
+	if who.SignIn == "" || device == "" {
+		return who.SignIn + device
+	}
+	device = who.SignIn + "_" + device
+	return device[:min(len(device), 64)]
 }
 
 // sign makes a ticket of claims that is good for about ttl, but not longer than

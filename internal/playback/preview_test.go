@@ -100,7 +100,7 @@ func TestShortTracksAndShortPreviewsAreWholeSegments(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	for _, bad := range []time.Duration{time.Second, 31 * time.Second, -time.Second} {
-		_, err := playback.New(playback.Config{Library: w, Store: w.store, Tickets: w.keys, Names: w.names, PreviewLength: bad})
+		_, err := playback.New(playback.Config{Database: w.db, Library: w, Store: w.store, Tickets: w.keys, Names: w.names, PreviewLength: bad})
 		w.wants(melodyud.ErrInvalid, err)
 	}
 }

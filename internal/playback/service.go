@@ -2,7 +2,8 @@
 // and answers with addresses on the edge, for whole tracks, lists, previews and
 // files kept on a device.
 //
-// It has no rows of its own. What there is to hear it asks the library.
+// Its rows are the rules on countries. What there is to hear it asks the library.
+// What takes rights back leaves as a notice, in the transaction of its cause.
 package playback
 
 import (
@@ -18,6 +19,7 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/objectstore"
 	"github.com/melodyud/melodyud/internal/ticket"
 )
@@ -30,6 +32,9 @@ type library interface {
 	// AlbumTracks returns the published tracks of an album that who may play, in
 	// order; ErrNotFound.
 	AlbumTracks(ctx context.Context, who api.Principal, id melodyud.AlbumID) ([]melodyud.Track, error)
+	// Releases returns the releases of who's own track, or of any track to operators;
+	// ErrNotFound.
+	Releases(ctx context.Context, who api.Principal, id melodyud.TrackID) (current melodyud.ReleaseID, all []melodyud.Release, err error)
 }
 
 type signer interface {
@@ -50,11 +55,12 @@ type names interface {
 
 // Config configures a Service.
 type Config struct {
-	Library library           // required
-	Store   objectstore.Store // required: manifests and features are read
-	Tickets signer            // required: signs playback tickets
-	Names   names             // required: names accounts in tickets
-	Ads     ads               // which ads free listeners hear; nil: none
+	Database database.DB       // required: rules on countries; notices go out with it
+	Library  library           // required
+	Store    objectstore.Store // required: manifests and features are read
+	Tickets  signer            // required: signs playback tickets
+	Names    names             // required: names accounts in tickets
+	Ads      ads               // which ads free listeners hear; nil: none
 
 	// Starts makes what goes with playbacks on request; nil: nothing does.
 	Starts starts
@@ -89,8 +95,8 @@ type Service struct {
 // New returns a playback service. A missing dependency, a malformed EdgeURL or a
 // length out of range is ErrInvalid.
 func New(c Config) (*Service, error) {
-	if c.Library == nil || c.Store == nil || c.Tickets == nil || c.Names == nil {
-		return nil, fmt.Errorf("%w: playback needs a library, a store, a signer and names", melodyud.ErrInvalid)
+	if c.Database == nil || c.Library == nil || c.Store == nil || c.Tickets == nil || c.Names == nil {
+		return nil, fmt.Errorf("%w: playback needs a database, a library, a store, a signer and names", melodyud.ErrInvalid)
 	}
 	if err := checkEdgeURL(c.EdgeURL); err != nil {
 		return nil, err
@@ -142,6 +148,7 @@ func (s *Service) Register(r *api.Router) {
 	s.registerPreview(r)
 	s.registerOffline(r)
 	s.registerLists(r)
+	s.registerRevocations(r)
 }
 
 func operation(id, path, summary, description string, errors ...int) huma.Operation {

@@ -89,7 +89,7 @@ func newWorld(t *testing.T, change ...func(*playback.Config)) *world {
 	if w.names, err = ticket.NewListeners(ticket.Key{ID: "l1", Secret: []byte(strings.Repeat("l", 32))}); err != nil {
 		t.Fatal(err)
 	}
-	c := playback.Config{Library: w.Service, Store: store, Tickets: keys, Names: w.names, Ads: &w.ads, Now: w.clock.Now}
+	c := playback.Config{Database: w.db, Library: w.Service, Store: store, Tickets: keys, Names: w.names, Ads: &w.ads, Now: w.clock.Now}
 	for _, f := range change {
 		f(&c)
 	}

@@ -13,6 +13,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	melodyud "github.com/melodyud/melodyud"
@@ -52,10 +53,10 @@ type Key struct {
 	Secret []byte // at least 32 bytes
 }
 
-// Keyring signs with its first key and accepts tickets of all (TOK-5). It is
-// immutable and safe for concurrent use.
+// Keyring signs with its first key and accepts tickets of all (TOK-5). Its keys may
+// be replaced at any time. It is safe for concurrent use.
 type Keyring struct {
-	keys []Key
+	keys atomic.Pointer[[]Key] // the slice is replaced, never changed
 }
 
 // NewKeyring returns a keyring of one or more keys, newest first. Keys that are
@@ -64,8 +65,23 @@ func NewKeyring(keys ...Key) (*Keyring, error) {
 	if err := checkKeys(keys); err != nil {
 		return nil, err
 	}
-	return &Keyring{keys: keys}, nil
+	r := &Keyring{}
+	r.keys.Store(&keys)
+	return r, nil
 }
+
+// Replace puts other keys in the place of all there are, the one to sign with first.
+// Tickets of keys that are not among them are refused from now on. Errors are those
+// of NewKeyring, and change nothing.
+func (r *Keyring) Replace(keys ...Key) error {
+	if err := checkKeys(keys); err != nil {
+		return err
+	}
+	r.keys.Store(&keys)
+	return nil
+}
+
+func (r *Keyring) all() []Key { return *r.keys.Load() }
 
 func checkKeys(keys []Key) error {
 	if len(keys) == 0 {
@@ -99,7 +115,7 @@ func ParseKeys(s string) ([]Key, error) {
 // if Issued is zero, of the second otherwise. Claims that could not be read back
 // unambiguously are ErrInvalid.
 func (r *Keyring) Sign(c Claims) (string, error) {
-	k := r.keys[0]
+	k := r.all()[0]
 	c.KeyID = k.ID
 	if !c.sound() {
 		return "", fmt.Errorf("%w: ticket claims for %q", melodyud.ErrInvalid, c.Prefix)
@@ -151,7 +167,7 @@ func (r *Keyring) Knows(keyID string) bool {
 }
 
 func (r *Keyring) key(id string) (Key, bool) {
-	for _, k := range r.keys {
+	for _, k := range r.all() {
 		if k.ID == id {
 			return k, true
 		}
