@@ -1,5 +1,5 @@
 import type {
-  AlbumPage, Duplicate, Features, ListPlayback, Me, Names, Playback, Problem, Quota, ReleaseOf, Track, TrackPage, UploadView,
+  AlbumLoudness, AlbumPage, Duplicate, Features, ListPlayback, Me, Names, PlayCount, Playback, Plays, Problem, Quota, ReleaseOf, Renewal, Track, TrackPage, UploadView,
 } from "./types";
 
 /** ApiError is an answer other than success, told as a sentence for people. */
@@ -102,6 +102,8 @@ export const api = {
   /** With what the player needs first, in one answer. */
   playbackNow: (id: string, wish: { hifi: boolean; bandwidth: number; device: string }) =>
     json<Playback>("POST", `${track(id)}/playback?inline=true&hifi=${wish.hifi}&bandwidth=${Math.round(wish.bandwidth)}&device=${wish.device}`),
+  renew: (base: string) => json<Renewal>("POST", "/v1/playback/renew", { base }),
+  albumLoudness: (id: string) => json<AlbumLoudness>("GET", `/v1/albums/${encodeURIComponent(id)}/loudness`),
   albums: () => json<AlbumPage>("GET", "/v1/albums?limit=50"),
   albumPlayback: (id: string) => json<ListPlayback>("POST", `/v1/albums/${encodeURIComponent(id)}/playback`),
   features: (id: string) => json<Features>("GET", `${track(id)}/features`),
@@ -109,6 +111,8 @@ export const api = {
   restore: (id: string, release: string) => json<Track>("POST", `${track(id)}/releases/${encodeURIComponent(release)}/restore`),
   duplicates: async (id: string) => (await json<{ duplicates: Duplicate[] | null }>("GET", `${track(id)}/duplicates`)).duplicates ?? [],
   dismiss: (id: string, other: string) => call("POST", `${track(id)}/duplicates/${encodeURIComponent(other)}`),
+  plays: (id: string) => json<Plays>("GET", `${track(id)}/plays`),
+  playCounts: async (ids: string[]) => (await json<{ plays: PlayCount[] }>("GET", `/v1/plays?tracks=${ids.join(",")}`)).plays,
   quota: () => json<Quota>("GET", "/v1/quota"),
   upload: (url: string) => json<UploadView>("GET", new URL(url, location.href).pathname),
   decide: (url: string, keep: "both" | "discard") => json<UploadView>("POST", `${new URL(url, location.href).pathname}/decision`, { keep }),

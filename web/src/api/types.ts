@@ -63,11 +63,28 @@ export interface Playback {
   /** Only for the premium tier: FLAC beside the AAC ladder. */
   hifi_url?: string;
   dash_url?: string;
+  /** What all its addresses begin with; another one once it is renewed. */
+  base?: string;
+  /** From then on it had best be renewed. */
+  renew?: string;
   expires: string;
   session?: string;
   track?: Track | string;
   /** What the addresses answer, as far as the server sent it along. */
   start?: Start;
+}
+
+/** A playback that goes on with another ticket. */
+export interface Renewal {
+  base: string;
+  renew?: string;
+  expires: string;
+}
+
+/** Gated over all tracks of an album together. */
+export interface AlbumLoudness {
+  integrated_lufs: number | null;
+  true_peak_dbtp: number | null;
 }
 
 /** What a player asks for first. */
@@ -100,6 +117,8 @@ export interface ListPlayback {
   /** For players that cut each track at its bounds. */
   exact_url: string;
   exact_hifi_url?: string;
+  base?: string;
+  renew?: string;
   expires: string;
   session?: string;
   tracks: { start_seconds: number; track: Track }[];
@@ -188,4 +207,26 @@ export interface Problem {
   code?: string;
   detail?: string;
   incident?: string;
+}
+
+/** How often a track was played; days are the last ones, oldest first, today last. */
+export interface PlayCount {
+  track: string;
+  plays: number;
+  days: number[];
+}
+
+/** How a track was listened to. */
+export interface PlayNumbers {
+  plays: number;
+  listeners: number;
+  completions: number;
+  skips: number;
+  early_skips: number;
+  hours: number;
+}
+
+export interface Plays {
+  total: PlayNumbers;
+  days: (PlayNumbers & { date: string })[];
 }

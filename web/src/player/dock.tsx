@@ -2,10 +2,15 @@ import { useEffect } from "preact/hooks";
 import type { Tier } from "../api/types";
 import { Cover } from "../ui/cover";
 import { clock, nameOf, spoken } from "../ui/format";
-import { Loud, Muted, Next, Pause, Play, Previous, Quiet } from "../ui/icons";
+import { Gauge, Lines, Loud, Muted, Next, Pause, Play, Previous, Quiet } from "../ui/icons";
+import { followMediaKeys } from "./mediakeys";
+import { DetailsPanel } from "./detailspanel";
+import { open, PanelButton } from "./panel";
 import * as q from "./queue";
 import { QualityMenu } from "./qualitymenu";
+import { QueuePanel } from "./queuepanel";
 import { Slider } from "./slider";
+import * as v from "./volume";
 
 declare global {
   interface Window {
@@ -17,7 +22,7 @@ declare global {
 /** Dock is the bar that plays, whichever room is open; `shy` keeps it away until something does. */
 export function Dock({ tier, shy }: { tier: Tier; shy: boolean }) {
   useEffect(() => {
-    const unfollow = q.followMediaKeys();
+    const unfollow = followMediaKeys();
     window.melodyud = {
       audio: q.engine.audio,
       get hls() {
@@ -33,6 +38,8 @@ export function Dock({ tier, shy }: { tier: Tier; shy: boolean }) {
   const sound = q.engine.sound.value;
   return (
     <section class="dock" aria-label="Player" data-sound={sound} hidden={shy && !t}>
+      {open.value === "queue" && <QueuePanel />}
+      {open.value === "details" && <DetailsPanel />}
       <div class="dock-inner">
         <div class="dock-track">
           {t ? <Cover key={t.id} track={t} size="medium" /> : <span class="cover cover-medium cover-none" />}
@@ -48,6 +55,8 @@ export function Dock({ tier, shy }: { tier: Tier; shy: boolean }) {
         <div class="dock-side">
           <QualityMenu />
           {tier === "premium" && <HifiSwitch />}
+          <PanelButton of="queue" label="Queue"><Lines /></PanelButton>
+          <PanelButton of="details" label="Sound details"><Gauge /></PanelButton>
           <Volume />
         </div>
       </div>
@@ -112,13 +121,13 @@ function HifiSwitch() {
 }
 
 function Volume() {
-  const v = q.muted.value ? 0 : q.volume.value;
+  const now = v.muted.value ? 0 : v.volume.value;
   return (
     <div class="volume">
-      <button type="button" class="icon-button" aria-label={q.muted.value ? "Turn sound on" : "Mute"} aria-pressed={q.muted.value} title="Mute (M)" onClick={q.toggleMute}>
-        {v === 0 ? <Muted /> : v < 0.5 ? <Quiet /> : <Loud />}
+      <button type="button" class="icon-button" aria-label={v.muted.value ? "Turn sound on" : "Mute"} aria-pressed={v.muted.value} title="Mute (M)" onClick={v.toggleMute}>
+        {now === 0 ? <Muted /> : now < 0.5 ? <Quiet /> : <Loud />}
       </button>
-      <Slider class="volume-slider" label="Volume" value={v * 100} max={100} step={5} leap={20} text={`${Math.round(v * 100)} per cent`} onInput={(x) => q.setVolume(x / 100)} />
+      <Slider class="volume-slider" label="Volume" value={now * 100} max={100} step={5} leap={20} text={`${Math.round(now * 100)} per cent`} onInput={(x) => v.setVolume(x / 100)} />
     </div>
   );
 }

@@ -4,7 +4,8 @@ import type { ErrorData, HlsConfig, Level } from "hls.js";
 import { followCodecs } from "./codecs";
 import { findFlac, type FlacFormat } from "./flac";
 import { cutAtJoins } from "./joins";
-import { loadersFor, type Desk, type Seen } from "./loader";
+import { loadersFor, type Desk, type Refusal, type Seen } from "./loader";
+import { readLoudness, type Loudness } from "./loudness";
 import type { Memory } from "./memory";
 import { describe, familyOf, type Quality } from "./quality";
 import { remember, remembered } from "./settings";
@@ -37,6 +38,7 @@ export interface Load {
 export type Trouble =
   | "slow" // the sound stopped for want of data
   | "ticket" // the address is no longer valid
+  | "refused" // the listener may not hear this here and now: see refusal
   | "network"
   | "media"; // this browser cannot play it
 
@@ -62,6 +64,12 @@ export class Engine {
   readonly heard = signal<Quality | undefined>(undefined);
   /** The level index asked for, or -1 for automatic. */
   readonly asked = signal(auto);
+  /** What the playlist says of how loud the sound is. */
+  readonly loudness = signal<Loudness | undefined>(undefined);
+  /** What went on since the load. */
+  readonly counts = signal({ switches: 0, stalls: 0 });
+  /** Why the edge refused to go on, if it did. */
+  refusal: Refusal | undefined;
   /** The last answer of the edge. */
   readonly seen = signal<Seen | undefined>(undefined);
   /** Milliseconds from being told to play to the first sound; undefined until then. */
@@ -79,6 +87,8 @@ export class Engine {
   /** Attached to the audio element before there is anything to play. */
   #ready: Hls | undefined;
   #memory: Memory | undefined;
+  /** What addresses begin with, and what instead since the ticket was renewed. */
+  #moved: { from: string; to: string } | undefined;
   #pressed = 0;
 
   constructor(onTrouble: (t: Trouble) => void, onEnded: () => void) {
@@ -111,6 +121,7 @@ export class Engine {
     });
     a.addEventListener("waiting", () => {
       set(this.#started ? "stalled" : "loading")();
+      if (this.#started && !a.seeking) this.#count("stalls");
       this.#worry();
     });
     a.addEventListener("ended", () => {
@@ -168,6 +179,10 @@ export class Engine {
     this.hls?.destroy();
     this.hls = undefined;
     this.#memory = undefined;
+    this.#moved = undefined;
+    this.refusal = undefined;
+    this.loudness.value = undefined;
+    this.counts.value = { switches: 0, stalls: 0 };
     this.#levels = [];
     this.#flac.clear();
     this.#repaired = 0;
@@ -209,14 +224,37 @@ export class Engine {
       get memory() {
         return engine.#memory;
       },
-      hurry: () => engine.#ahead() < hurried,
-      bandwidth: () => engine.hls?.bandwidthEstimate ?? startBandwidth(),
+      hurry: () => engine.ahead() < hurried,
+      bandwidth: () => engine.bandwidth(),
       saw: (what) => (engine.seen.value = what),
+      moved: (url) => engine.#nowAt(url),
+      refused: (what) => (engine.refusal = what),
     };
   }
 
+  /** move has what begins with one address asked for at another from now on. */
+  move(from: string, to: string): void {
+    const first = this.#moved?.to === absolute(from) ? this.#moved.from : absolute(from);
+    this.#moved = { from: first, to: absolute(to) };
+  }
+
+  #nowAt(url: string): string {
+    const m = this.#moved;
+    const whole = absolute(url);
+    return m && whole.startsWith(m.from) ? m.to + whole.slice(m.from.length) : url;
+  }
+
+  #count(what: "switches" | "stalls"): void {
+    this.counts.value = { ...this.counts.value, [what]: this.counts.value[what] + 1 };
+  }
+
+  /** bandwidth is what the connection is thought to bring, in bits per second. */
+  bandwidth(): number {
+    return this.hls?.bandwidthEstimate || startBandwidth();
+  }
+
   /** ahead is how many seconds can be heard from here on without another byte. */
-  #ahead(): number {
+  ahead(): number {
     const { buffered, currentTime } = this.audio;
     for (let i = 0; i < buffered.length; i++) {
       if (buffered.start(i) <= currentTime + 0.1 && buffered.end(i) > currentTime) return buffered.end(i) - currentTime;
@@ -231,6 +269,9 @@ export class Engine {
     this.#memory = what.memory;
     hls.config.startPosition = what.at > 0 ? what.at : -1;
     const { Events } = HlsClass;
+    hls.on(Events.MANIFEST_LOADED, (_e, data) => {
+      this.loudness.value = readLoudness(data.sessionData?.["com.melodyud.loudness"]?.["VALUE"]);
+    });
     hls.on(Events.MANIFEST_PARSED, (_e, data) => {
       this.#levels = data.levels;
       const known = data.levels.findIndex((l) => what.rendition !== undefined && nameOf(l) === what.rendition);
@@ -247,6 +288,7 @@ export class Engine {
       if (what.bounds && buffer) cutAtJoins(buffer, what.bounds);
     });
     hls.on(Events.LEVEL_SWITCHED, (_e, data) => {
+      if (this.heard.value && this.heard.value.index !== data.level) this.#count("switches");
       this.heard.value = this.qualities.value[data.level];
     });
     hls.on(Events.ERROR, (_e, data) => this.#hlsError(HlsClass, data));
@@ -268,6 +310,8 @@ export class Engine {
   }
 
   #hlsError(HlsClass: typeof Hls, data: ErrorData): void {
+    const refused = this.refusal;
+    if (refused && final(refused)) return this.#trouble("refused");
     if (!data.fatal) return;
     const status = data.response?.code ?? 0;
     if (status === 401 || status === 403 || status === 410) this.#trouble("ticket");
@@ -345,6 +389,18 @@ export class Engine {
 
 function cheapestLossless(levels: Level[]): number {
   return levels.findIndex((l) => familyOf(l.audioCodec) === "FLAC");
+}
+
+/** Refusals that pass by themselves, or with another ticket. */
+const passing = ["ticket.expired", "ticket.invalid", "playback.not-found", "playback.unavailable", "playback.too-fast"];
+
+/** final tells the refusals that asking again does not help against. */
+function final(r: Refusal): boolean {
+  return r.status >= 400 && !r.code.startsWith("http.") && !passing.includes(r.code);
+}
+
+function absolute(url: string): string {
+  return new URL(url, location.href).href;
 }
 
 /** nameOf is the name of a level's rendition. */

@@ -2,6 +2,7 @@ import type Hls from "hls.js";
 import type {
   FragmentLoaderContext, HlsConfig, Loader, LoaderCallbacks, LoaderConfiguration, LoaderStats, PlaylistLoaderContext,
 } from "hls.js";
+import { problemToError } from "../api/client";
 import { Chunks } from "./chunks";
 import type { File, Memory } from "./memory";
 
@@ -30,6 +31,17 @@ export interface Desk {
   /** Bits per second, as estimated. */
   bandwidth(): number;
   saw(what: Seen): void;
+  /** Where an address of this playback is now. */
+  moved(url: string): string;
+  refused(what: Refusal): void;
+}
+
+/** Refusal is what the edge said instead of an answer. */
+export interface Refusal {
+  status: number;
+  /** Stable; "" where there was none. */
+  code: string;
+  text: string;
 }
 
 type Loaders = Pick<HlsConfig, "pLoader" | "fLoader">;
@@ -45,7 +57,10 @@ function playlists(HlsClass: typeof Hls, desk: Desk) {
   return class extends Base {
     override load(context: PlaylistLoaderContext, config: LoaderConfiguration, callbacks: LoaderCallbacks<PlaylistLoaderContext>): void {
       const file = desk.memory?.get(context.url);
-      if (!file) return super.load(context, config, callbacks);
+      if (!file) {
+        context.url = desk.moved(context.url);
+        return super.load(context, config, this.#listening(callbacks));
+      }
       const { stats } = this;
       this.context = context;
       const now = performance.now();
@@ -53,6 +68,17 @@ function playlists(HlsClass: typeof Hls, desk: Desk) {
       stats.loaded = stats.total = file.body.length;
       const data = new TextDecoder().decode(file.body);
       queueMicrotask(() => this.context && callbacks.onSuccess({ url: context.url, data, code: 200 }, stats, context, null));
+    }
+
+    #listening(callbacks: LoaderCallbacks<PlaylistLoaderContext>): LoaderCallbacks<PlaylistLoaderContext> {
+      return {
+        ...callbacks,
+        onError: (error, context, details, stats) => {
+          const said = problemToError(error.code, details instanceof XMLHttpRequest ? String(details.response ?? "") : "");
+          desk.refused({ status: error.code, code: said.code, text: said.message });
+          callbacks.onError(error, context, details, stats);
+        },
+      };
     }
   };
 }
@@ -70,6 +96,11 @@ class Refused extends Error {
   constructor(readonly answer: Response) {
     super(answer.statusText);
   }
+}
+
+async function refusalOf(answer: Response): Promise<Refusal> {
+  const said = problemToError(answer.status, await answer.text().catch(() => ""));
+  return { status: answer.status, code: said.code, text: said.message };
 }
 
 class FragmentLoader implements Loader<FragmentLoaderContext> {
@@ -137,9 +168,12 @@ class FragmentLoader implements Loader<FragmentLoaderContext> {
   async #fetch(context: FragmentLoaderContext, config: LoaderConfiguration, kept: File | undefined, sink: { push(b: Uint8Array): void }): Promise<void> {
     const { maxTimeToFirstByteMs, maxLoadTimeMs } = config.loadPolicy;
     this.#patience(Math.min(maxTimeToFirstByteMs || maxLoadTimeMs, maxLoadTimeMs));
-    const answer = await fetch(context.url, { credentials: "same-origin", headers: this.#headers(context, kept), signal: this.#abort.signal });
+    const answer = await fetch(this.#desk.moved(context.url), { credentials: "same-origin", headers: this.#headers(context, kept), signal: this.#abort.signal });
     this.#answer = answer;
-    if (!answer.ok || !answer.body) throw new Refused(answer);
+    if (!answer.ok || !answer.body) {
+      this.#desk.refused(await refusalOf(answer));
+      throw new Refused(answer);
+    }
     const { loading } = this.stats;
     loading.first = performance.now();
     this.#patience(maxLoadTimeMs - (loading.first - loading.start));

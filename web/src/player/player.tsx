@@ -7,6 +7,7 @@ import { Cover, Drawn } from "../ui/cover";
 import { clock, count, lengthOf, nameOf } from "../ui/format";
 import { Bars, Note, Pause, Play } from "../ui/icons";
 import * as q from "./queue";
+import { RowMenu } from "./rowmenu";
 import { peaksOf } from "./waveform";
 
 const loading = signal(true);
@@ -147,9 +148,10 @@ function Hero({ tier }: { tier: Tier }) {
 
 const bars = 120;
 
-/** Wave draws the track's loudness; a click seeks, the slider below does the same for keyboards. */
+/** Wave draws the track's loudness; a press seeks and a drag scrubs. The slider below does the same for keyboards. */
 function Wave({ track, live }: { track: Track; live: boolean }) {
   const [peaks, setPeaks] = useState<number[] | undefined>();
+  const [at, setAt] = useState<number | undefined>(); // where the pointer is, 0..1
   const later = live && q.engine.sound.value === "loading"; // the sound goes first.
   useEffect(() => setPeaks(undefined), [track.id]);
   useEffect(() => {
@@ -160,22 +162,40 @@ function Wave({ track, live }: { track: Track; live: boolean }) {
       wanted = false;
     };
   }, [track.id, later]);
-  const duration = q.duration.value;
-  const share = live && duration > 0 ? q.position.value / duration : 0;
-  const seek = (e: MouseEvent) => {
+  const duration = live ? q.duration.value : 0;
+  const [dragged, setDragged] = useState(false);
+  const share = dragged && at !== undefined ? at : duration > 0 ? q.position.value / duration : 0;
+  const shareOf = (e: PointerEvent) => {
     const box = (e.currentTarget as Element).getBoundingClientRect();
-    if (live && duration > 0) q.seek(((e.clientX - box.left) / box.width) * duration);
+    return Math.min(1, Math.max(0, (e.clientX - box.left) / box.width));
   };
+  const grab = (e: PointerEvent) => {
+    if (duration === 0 || e.button !== 0) return;
+    (e.currentTarget as Element).setPointerCapture(e.pointerId);
+    setDragged(true);
+    setAt(shareOf(e));
+  };
+  const drop = (e: PointerEvent) => {
+    if (dragged) q.seek(shareOf(e) * duration);
+    setDragged(false);
+  };
+  const leave = () => {
+    setDragged(false);
+    setAt(undefined);
+  };
+  const ready = (i: number) => q.buffered.value.some((r) => r.from <= ((i + 0.5) / bars) * duration && r.to >= ((i + 0.5) / bars) * duration);
   return (
-    <div class="wave" onClick={seek} aria-hidden="true">
+    <div class={`wave${duration > 0 ? " wave-live" : ""}`} aria-hidden="true" onPointerDown={grab} onPointerMove={(e) => setAt(shareOf(e))} onPointerUp={drop} onPointerCancel={leave} onPointerLeave={leave}>
       {peaks && (
         <svg viewBox={`0 0 ${bars * 4} 100`} preserveAspectRatio="none" focusable="false">
           {peaks.map((p, i) => {
             const h = Math.max(3, p * 100);
-            return <rect key={i} class={(i + 0.5) / bars <= share ? "past" : ""} x={i * 4} y={(100 - h) / 2} width="2.4" height={h} />;
+            const state = (i + 0.5) / bars <= share ? "past" : duration > 0 && ready(i) ? "ready" : "";
+            return <rect key={i} class={state} x={i * 4} y={(100 - h) / 2} width="2.4" height={h} />;
           })}
         </svg>
       )}
+      {duration > 0 && at !== undefined && <span class="wave-time numbers" style={{ left: `${at * 100}%` }}>{clock(at * duration)}</span>}
     </div>
   );
 }
@@ -199,6 +219,7 @@ function Song({ track, number }: { track: Track; number: number }) {
         <span class="song-album soft wide-only">{track.album}</span>
         <span class="song-time soft numbers">{lengthOf(track)}</span>
       </button>
+      <RowMenu track={track} />
     </li>
   );
 }

@@ -1,13 +1,15 @@
 import { computed, effect, signal } from "@preact/signals";
-import { ApiError, api, coverSizes, coverURL, sentence } from "../api/client";
+import { ApiError, api, sentence } from "../api/client";
 import type { Album, Track } from "../api/types";
 import { nameOf } from "../ui/format";
 import { announce, say } from "../ui/say";
 import { Ahead } from "./ahead";
 import { Reporter, renditionOf } from "./beacons";
-import { Engine, startBandwidth, type Range, type Trouble } from "./engine";
-import { Memory } from "./memory";
-import { device, remember, remembered } from "./settings";
+import { Engine, type Range, type Trouble } from "./engine";
+import { clear, line, remove } from "./line";
+import { loudnessFrom, type Loudness } from "./loudness";
+import { remember, remembered } from "./settings";
+import { Renewing, albumTicket, trackTicket, type Ticket } from "./ticket";
 
 // Which track plays, in which family of sound, and what happens when it cannot.
 
@@ -20,8 +22,6 @@ export const hifiOn = signal(false);
 /** Whether the current track has a hi-fi playlist for this listener. */
 export const hifiOffered = signal(false);
 export const trouble = signal("");
-export const volume = signal(Math.min(1, Math.max(0, remembered("volume", 0.8))));
-export const muted = signal(remembered("muted", 0) === 1);
 
 export const engine = new Engine(onTrouble, onEnded);
 
@@ -38,6 +38,8 @@ interface Part {
 
 /** The album that plays; undefined while tracks play one by one. */
 export const album = signal<Album | undefined>(undefined);
+/** Of the album that plays, as one. */
+export const albumLoudness = signal<Loudness | undefined>(undefined);
 const parts = signal<Part[]>([]);
 const part = computed(() => partAt(parts.value, engine.position.value));
 
@@ -64,6 +66,8 @@ effect(() => {
   announce(playingSentence(now));
 });
 
+/** The last track that played in the order of the list: what was lined up does not move it. */
+const anchor = signal("");
 effect(() => {
   const p = part.value;
   if (p) reporter.part(p.track.release?.id, p.from, p.to);
@@ -72,47 +76,29 @@ effect(() => reporter.quality(renditionOf(engine.heard.value)));
 
 const place = computed(() => {
   const order = part.value ? parts.value.map((p) => p.track) : list.value;
-  return { order, index: part.value ? parts.value.indexOf(part.value) : order.findIndex((t) => t.id === current.value?.id) };
+  return { order, index: part.value ? parts.value.indexOf(part.value) : order.findIndex((t) => t.id === anchor.value) };
 });
-export const hasNext = computed(() => place.value.index >= 0 && place.value.index < place.value.order.length - 1);
+/** What follows in the album or in the list, after what was lined up. */
+export const following = computed(() => (place.value.index < 0 ? [] : place.value.order.slice(place.value.index + 1)));
+/** What plays next: an album goes on first. */
+const upcoming = computed(() => (parts.value.length > 0 ? following.value[0] ?? line.value[0] : line.value[0] ?? following.value[0]));
+export const hasNext = computed(() => current.value !== undefined && upcoming.value !== undefined);
 export const hasPrevious = computed(() => current.value !== undefined);
 
-effect(() => {
-  // Hearing is logarithmic; a squared curve makes the slider feel even.
-  engine.audio.volume = volume.value ** 2;
-  engine.audio.muted = muted.value;
-  remember("volume", volume.value);
-  remember("muted", muted.value ? 1 : 0);
-});
-
-/** Ticket is what may be played now, and where it is. */
-interface Ticket {
-  url: string;
-  hifi?: string | undefined;
-  native?: string | undefined;
-  nativeHifi?: string | undefined;
-  bounds?: number[];
-  /** What came with it, and of which playlist. */
-  memory?: Memory | undefined;
-  rendition?: string | undefined;
-  lossless?: boolean;
+let ticket: Ticket | undefined;
+/** ticketNow is the ticket of what plays. */
+export function ticketNow(): Ticket | undefined {
+  return current.value && ticket;
 }
 
-let ticket: Ticket | undefined;
 let ask: (() => Promise<Ticket>) | undefined;
 let asking = 0;
 let renewals = 0;
 const renewalPauses = [0, 1_000, 4_000];
 
 /** Playbacks of single tracks, asked for before they are wanted. */
-const ahead = new Ahead<Ticket>(async (key) => {
-  const [id = "", family] = key.split(" ");
-  const p = await api.playbackNow(id, { hifi: family === "hifi", bandwidth: startBandwidth(), device: device() });
-  return {
-    url: p.url, hifi: p.hifi_url, rendition: p.start?.rendition, lossless: family === "hifi" && p.hifi_url !== undefined,
-    memory: p.start && Memory.of(p.url, p.start.files),
-  };
-});
+const ahead = new Ahead(trackTicket);
+const renewing = new Renewing((from, to) => engine.move(from, to));
 
 const keyOf = (t: Track) => `${t.id} ${hifiWanted.value ? "hifi" : "standard"}`;
 
@@ -132,13 +118,15 @@ export async function play(t: Track): Promise<void> {
     seekTo(here);
     return;
   }
+  anchor.value = t.id;
+  await start(t);
+}
+
+async function start(t: Track): Promise<void> {
   engine.pressed();
-  const asked = ahead.take(keyOf(t)); // on its way before anything else is done.
-  album.value = undefined;
+  let first: Promise<Ticket> | undefined = ahead.take(keyOf(t)); // on its way before anything else is done.
   begin(t, t.release?.duration_seconds ?? 0);
-  current.value = t;
   announce(playingSentence(t));
-  let first: Promise<Ticket> | undefined = asked;
   ask = () => {
     const answer = first ?? ahead.take(keyOf(t));
     first = undefined;
@@ -153,13 +141,12 @@ export async function playAlbum(a: Album): Promise<void> {
   begin(undefined, a.duration_seconds);
   album.value = a;
   ask = async () => {
-    const p = await api.albumPlayback(a.id);
-    if (album.value === a) parts.value = partsOf(p.tracks);
-    return {
-      url: p.exact_url, hifi: p.exact_hifi_url, native: p.url, nativeHifi: p.hifi_url,
-      bounds: [...p.tracks.map((t) => t.start_seconds), partsOf(p.tracks).at(-1)?.to ?? 0],
-    };
+    const { ticket, tracks } = await albumTicket(a.id);
+    if (album.value === a) parts.value = partsOf(tracks);
+    return ticket;
   };
+  // Heard of in time or not: the music does not wait for it.
+  api.albumLoudness(a.id).then((l) => album.value === a && (albumLoudness.value = loudnessFrom(l.integrated_lufs, l.true_peak_dbtp)), () => undefined);
   await open(0, true);
 }
 
@@ -170,7 +157,10 @@ function partsOf(tracks: { start_seconds: number; track: Track }[]): Part[] {
 function begin(t: Track | undefined, seconds: number): void {
   reporter.wanted();
   parts.value = [];
+  album.value = undefined;
+  albumLoudness.value = undefined;
   current.value = t;
+  renewing.stop();
   trouble.value = "";
   renewals = 0;
   engine.stop();
@@ -188,6 +178,7 @@ async function open(at: number, start: boolean): Promise<void> {
     if (mine !== asking || !p) return;
     ticket = p;
     reporter.opened(p.url);
+    renewing.follow(p);
     // An album may have lost a track since: the music goes on where it was.
     const now = was && parts.value.find((x) => x.track.id === was.track.id);
     if (was && now) at += now.from - was.from;
@@ -228,11 +219,12 @@ function onTrouble(t: Trouble): void {
   const track = current.value;
   if (!track) return;
   const at = engine.audio.currentTime;
-  if (hifiOn.value && t !== "ticket") {
+  if (hifiOn.value && t !== "ticket" && t !== "refused") {
     say("Hi-fi could not be played smoothly here, so this track goes on in standard quality.");
     void sound(false, at, true);
     return;
   }
+  if (t === "refused") return giveUp(engine.refusal?.text ?? "");
   if (t === "slow") return; // hls.js goes on loading; the play button shows that it waits.
   const pause = renewalPauses[renewals++];
   if (t === "media" || pause === undefined) {
@@ -249,25 +241,27 @@ function onTrouble(t: Trouble): void {
 // The next track is asked for once this one has begun, and what it needs with it.
 effect(() => {
   if (engine.sound.value !== "playing" || engine.position.value < 2) return;
-  const { order, index } = place.value;
-  const t = order[index + 1];
-  if (t && parts.value.length === 0) likely(t);
+  const t = upcoming.value;
+  if (t && !parts.value.some((p) => p.track.id === t.id)) likely(t);
 });
 
 function onEnded(): void {
   if (hasNext.value) next();
 }
 
+/** next goes to what was lined up, or on in the album or the list. */
 export function next(): void {
-  step(1);
+  const t = upcoming.value;
+  const p = t && parts.value[place.value.index + 1];
+  if (p) seekTo(p);
+  else if (t && t === line.value[0]) playLined(0);
+  else if (t) void play(t);
 }
 
-function step(by: number): void {
-  const { order, index } = place.value;
-  const p = parts.value[index + by];
-  const t = order[index + by];
-  if (p) seekTo(p);
-  else if (t) void play(t);
+/** playLined plays a track that was lined up, at once. */
+export function playLined(at: number): void {
+  const t = remove(at);
+  if (t) void start(t);
 }
 
 function seekTo(p: Part): void {
@@ -284,8 +278,11 @@ export function seek(to: number): void {
 /** previous goes to the start of the track first, as players do. */
 export function previous(): void {
   const { order, index } = place.value;
-  if (position.value > 3 || !order[index - 1]) seek(0);
-  else step(-1);
+  const lined = parts.value.length === 0 && current.value?.id !== order[index]?.id; // then back to where the list was.
+  const [p, t] = [parts.value[index - 1], order[lined ? index : index - 1]];
+  if (position.value > 3 || !t) seek(0);
+  else if (p) seekTo(p);
+  else void play(t);
 }
 
 /** toggle plays or pauses; with nothing chosen yet it starts the first track. */
@@ -294,7 +291,8 @@ export function toggle(): void {
   if (!t) return;
   switch (engine.sound.value) {
     case "idle":
-      void play(t);
+      if (current.value || line.value.length === 0) void play(t);
+      else playLined(0);
       return;
     case "failed":
       trouble.value = "";
@@ -320,17 +318,6 @@ export function skip(seconds: number): void {
   if (current.value) engine.seek(engine.audio.currentTime + seconds); // of an album, also over a join
 }
 
-export function setVolume(v: number): void {
-  volume.value = Math.min(1, Math.max(0, v));
-  if (volume.value > 0) muted.value = false;
-}
-
-export function toggleMute(): void {
-  if (muted.value && volume.value === 0) volume.value = 0.5;
-  muted.value = !muted.value;
-  announce(muted.value ? "Muted." : "Sound on.");
-}
-
 /** wantHifi switches the family of sound where the music is. */
 export function wantHifi(on: boolean): void {
   hifiWanted.value = on;
@@ -345,53 +332,9 @@ export function wantHifi(on: boolean): void {
 export function silence(): void {
   asking++;
   reporter.left();
-  engine.stop();
+  begin(undefined, 0);
+  engine.sound.value = "idle";
   ahead.forget();
   ask = undefined;
-  album.value = undefined;
-  parts.value = [];
-  current.value = undefined;
-}
-
-/** followMediaKeys serves headphones and lock screens until the returned function is called. */
-export function followMediaKeys(): () => void {
-  const session = navigator.mediaSession;
-  if (!session) return () => undefined;
-  const on = (action: MediaSessionAction, run: MediaSessionActionHandler | null) => {
-    try {
-      session.setActionHandler(action, run);
-    } catch {
-      // Not every browser knows every action.
-    }
-  };
-  on("play", () => engine.sound.value !== "playing" && toggle());
-  on("pause", () => engine.pause());
-  on("previoustrack", previous);
-  on("nexttrack", next);
-  on("seekbackward", (d) => skip(-(d.seekOffset ?? 10)));
-  on("seekforward", (d) => skip(d.seekOffset ?? 10));
-  on("seekto", (d) => d.seekTime !== undefined && seek(d.seekTime));
-  const stops = [
-    effect(() => {
-      const t = current.value;
-      session.metadata = t ? metadataOf(t) : null;
-    }),
-    effect(() => {
-      session.playbackState = engine.sound.value === "playing" ? "playing" : current.value ? "paused" : "none";
-    }),
-    effect(() => {
-      const length = duration.value;
-      if (length > 0) session.setPositionState?.({ duration: length, position: Math.min(position.value, length), playbackRate: 1 });
-    }),
-  ];
-  return () => stops.forEach((stop) => stop());
-}
-
-function metadataOf(t: Track): MediaMetadata {
-  return new MediaMetadata({
-    title: nameOf(t),
-    artist: t.artist,
-    album: t.album,
-    artwork: t.cover ? coverSizes.map((s) => ({ src: new URL(coverURL(t, s)!, location.href).href, sizes: `${s}x${s}`, type: "image/jpeg" })) : [],
-  });
+  clear();
 }

@@ -1,5 +1,6 @@
 import { useEffect } from "preact/hooks";
-import { next, previous, skip, toggle, toggleMute } from "./queue";
+import { next, previous, skip, toggle } from "./queue";
+import { toggleMute } from "./volume";
 
 const runs: Record<string, () => void> = {
   " ": toggle,

@@ -9,6 +9,7 @@ import { Duplicates } from "./duplicates";
 import { Edit } from "./edit";
 import { Heard } from "./heard";
 import { Outline } from "./outline";
+import { Plays } from "./plays";
 import { Rail } from "./rail";
 import { Releases } from "./releases";
 import { Report } from "./report";
@@ -44,6 +45,7 @@ function Body({ track, canListen }: { track: Track; canListen: boolean }) {
         </div>
         {track.release && (
           <div class="detail-column">
+            <Plays track={track} />
             {heard.features && <Report features={heard.features} />}
             {heard.features && <Heard features={heard.features} />}
             {heard.wrong && <p class="soft">{heard.wrong}</p>}

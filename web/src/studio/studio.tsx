@@ -4,6 +4,7 @@ import { count } from "../ui/format";
 import { DropZone } from "./dropzone";
 import { TrackPage } from "./detail";
 import { JobRow } from "./jobrow";
+import { watchPlays } from "./plays";
 import { QuotaLine } from "./quota";
 import { TrackRow } from "./trackrow";
 import * as own from "./tracks";
@@ -17,6 +18,7 @@ export function Studio({ canListen, detail }: { canListen: boolean; detail: stri
     void recall();
     return own.follow();
   }, []);
+  useEffect(watchPlays, []);
   useEffect(dropArrived);
 
   const sending = jobs.value.filter((j) => !(j.track && j.state === "done" && own.known(j.track)));

@@ -6,6 +6,7 @@ import { Cover } from "../ui/cover";
 import { bytes, day, lengthOf, nameOf, timeOfDay } from "../ui/format";
 import { Alert, Bin, Link, Pencil, Play } from "../ui/icons";
 import { say } from "../ui/say";
+import { PlayCountOf } from "./plays";
 import { Rail } from "./rail";
 import { wayOfTrack } from "./stages";
 import { remove } from "./tracks";
@@ -44,6 +45,7 @@ function State({ track }: { track: Track }) {
         <span class="dot" aria-hidden="true" />
         <span>Published {track.release ? day(track.release.published) : ""}</span>
         <span class="soft">{lengthOf(track)}</span>
+        <PlayCountOf track={track} />
         {track.master && <span class="soft wide-only">{bytes(track.master.size)}</span>}
         {track.refusal && <a class="chip chip-warn" href={`/studio/${track.id}`} onClick={follow}>Replacement refused</a>}
       </p>

@@ -37,6 +37,11 @@ export const Note = () => <Line><path d="M9 18V6.2L19 4v11.5" /><circle cx="6.5"
 export const Key = () => <Line><circle cx="8" cy="15.5" r="4" /><path d="m11 12.5 8.5-8.5M16 7.5l2.5 2.5" /></Line>;
 export const Chevron = () => <Line><path d="m7 10 5 5 5-5" /></Line>;
 export const Leave = () => <Line><path d="M14 4.5H7a2 2 0 0 0-2 2v11a2 2 0 0 0 2 2h7M11 12h9M16.5 8.5 20 12l-3.5 3.5" /></Line>;
+export const Lines = () => <Line><path d="M4.5 7h11M4.5 12h11M4.5 17h6.5M18.5 13v7M15 16.5h7" /></Line>;
+export const Gauge = () => <Line><path d="M5 17.5a8.5 8.5 0 1 1 14 0M12 14l3.5-4.5" /></Line>;
+export const Dots = () => <Solid><circle cx="12" cy="5.5" r="1.7" /><circle cx="12" cy="12" r="1.7" /><circle cx="12" cy="18.5" r="1.7" /></Solid>;
+export const Up = () => <Line><path d="m7 14 5-5 5 5" /></Line>;
+export const Down = () => <Line><path d="m7 10 5 5 5-5" /></Line>;
 
 export const Mark = () => (
   <svg class="mark" viewBox="0 0 32 32" aria-hidden="true" focusable="false">

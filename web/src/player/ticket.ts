@@ -1,0 +1,111 @@
+import { api } from "../api/client";
+import type { ListPlayback } from "../api/types";
+import { startBandwidth } from "./engine";
+import { Memory } from "./memory";
+import { device } from "./settings";
+
+/** Ticket is what may be played now, and where it is. */
+export interface Ticket {
+  url: string;
+  hifi?: string | undefined;
+  native?: string | undefined;
+  nativeHifi?: string | undefined;
+  bounds?: number[];
+  /** What came with it, of which rendition, and whether that is of the hi-fi playlist. */
+  memory?: Memory | undefined;
+  rendition?: string | undefined;
+  lossless?: boolean;
+  /** What all its addresses begin with. */
+  base?: string | undefined;
+  /** When it had best be renewed, and when it ends: milliseconds since 1970. */
+  renew: number;
+  expires: number;
+  session: string;
+}
+
+/** trackTicket asks for the playback of one track: "<id> hifi" or "<id> standard". */
+export async function trackTicket(key: string): Promise<Ticket> {
+  const [id = "", family] = key.split(" ");
+  const hifi = family === "hifi";
+  const p = await api.playbackNow(id, { hifi, bandwidth: startBandwidth(), device: device() });
+  return {
+    ...termsOf(p), url: p.url, hifi: p.hifi_url,
+    memory: p.start && Memory.of(p.url, p.start.files), rendition: p.start?.rendition, lossless: hifi && p.hifi_url !== undefined,
+  };
+}
+
+/** albumTicket asks for the playback of an album, and its tracks. */
+export async function albumTicket(id: string): Promise<{ ticket: Ticket; tracks: ListPlayback["tracks"] }> {
+  const p = await api.albumPlayback(id);
+  const last = p.tracks.at(-1);
+  const end = (last?.start_seconds ?? 0) + (last?.track.release?.duration_seconds ?? 0);
+  const ticket = {
+    ...termsOf(p), url: p.exact_url, hifi: p.exact_hifi_url, native: p.url, nativeHifi: p.hifi_url,
+    bounds: [...p.tracks.map((t) => t.start_seconds), end],
+  };
+  return { ticket, tracks: p.tracks };
+}
+
+interface Terms {
+  base?: string;
+  renew?: string;
+  expires: string;
+  session?: string;
+}
+
+function termsOf(p: Terms): Pick<Ticket, "base" | "renew" | "expires" | "session"> {
+  const expires = Date.parse(p.expires);
+  const renew = Date.parse(p.renew ?? "");
+  return { base: p.base, expires, renew: Number.isFinite(renew) ? renew : expires, session: p.session ?? "" };
+}
+
+/** moveTo changes a ticket into its renewed form. */
+function moveTo(t: Ticket, p: Terms & { base: string }): void {
+  const from = t.base ?? "";
+  const at = (url: string) => (url.startsWith(from) ? p.base + url.slice(from.length) : url);
+  t.url = at(t.url);
+  for (const k of ["hifi", "native", "nativeHifi"] as const) if (t[k] !== undefined) t[k] = at(t[k]);
+  Object.assign(t, termsOf({ session: t.session, ...p }));
+}
+
+/** The longest that a browser's timer counts: some 24 days. */
+const longest = 2 ** 31 - 1;
+/** Between tries to renew, in milliseconds. */
+const pause = 30_000;
+
+/** Renewing keeps a ticket valid while it is in use, without a stop of the music. */
+export class Renewing {
+  #moved: (from: string, to: string) => void;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** moved is told what addresses began with, and what they begin with now. */
+  constructor(moved: (from: string, to: string) => void) {
+    this.#moved = moved;
+  }
+
+  /** follow renews a ticket from now on, in place of any other. */
+  follow(t: Ticket): void {
+    this.stop();
+    if (t.base && Number.isFinite(t.renew)) this.#after(t.renew - Date.now(), t);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #after(ms: number, t: Ticket): void {
+    this.#timer = setTimeout(() => void this.#renew(t), Math.min(longest, Math.max(pause / 10, ms)));
+  }
+
+  async #renew(t: Ticket): Promise<void> {
+    const timer = this.#timer;
+    const p = t.base ? await api.renew(t.base).catch(() => undefined) : undefined;
+    if (timer !== this.#timer || !t.base) return;
+    if (p) {
+      this.#moved(t.base, p.base);
+      moveTo(t, p);
+    }
+    this.#after(p ? t.renew - Date.now() : pause, t); // at worst the player asks for another ticket.
+  }
+}
