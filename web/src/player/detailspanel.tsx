@@ -68,10 +68,16 @@ function facts(): [string, string][] {
     ["Stops", String(counts.stalls)],
     ["Last segment", seen ? `${Math.round(seen.bytes / 1000)} kB in ${ms(seen.whole)}, first byte ${ms(seen.first)}` : ""],
     ["Cache", seen?.cache ?? ""],
-    ["Server", seen?.timing ?? ""],
+    ["Time at the edge", timeOf(seen?.timing)],
     ["Ticket ends in", ticket ? clock((ticket.expires - Date.now()) / 1000) : ""],
     ["Session", ticket?.session ?? ""],
   ];
+}
+
+/** timeOf reads Server-Timing: "edge;dur=1.2". */
+function timeOf(timing = ""): string {
+  const [, ms] = /dur=([\d.]+)/.exec(timing) ?? [];
+  return ms === undefined ? timing : `${ms} ms`;
 }
 
 function signed(db: number): string {

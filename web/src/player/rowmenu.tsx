@@ -5,9 +5,13 @@ import { Dots } from "../ui/icons";
 import { announce, say } from "../ui/say";
 import { addLast, addNext } from "./line";
 
+/** What the menu and the dock need below a row, in pixels. */
+const room = 280;
+
 /** RowMenu offers what else can be done with a track. */
 export function RowMenu({ track }: { track: Track }) {
   const [open, setOpen] = useState(false);
+  const [below, setBelow] = useState(true);
   const button = useRef<HTMLButtonElement>(null);
   const list = useRef<HTMLUListElement>(null);
   useEffect(() => {
@@ -19,6 +23,10 @@ export function RowMenu({ track }: { track: Track }) {
     addEventListener("pointerdown", away);
     return () => removeEventListener("pointerdown", away);
   }, [open]);
+  const toggle = () => {
+    setBelow((button.current?.getBoundingClientRect().bottom ?? 0) < innerHeight - room);
+    setOpen(!open);
+  };
   const close = () => {
     setOpen(false);
     button.current?.focus();
@@ -43,9 +51,9 @@ export function RowMenu({ track }: { track: Track }) {
   const name = nameOf(track);
   return (
     <span class="row-menu">
-      <button ref={button} type="button" class="icon-button" aria-label={`More for ${name}`} aria-haspopup="menu" aria-expanded={open} onClick={() => setOpen(!open)}><Dots /></button>
+      <button ref={button} type="button" class="icon-button" aria-label={`More for ${name}`} aria-haspopup="menu" aria-expanded={open} onClick={toggle}><Dots /></button>
       {open && (
-        <ul ref={list} class="menu menu-below" role="menu" aria-label={name} onKeyDown={press}>
+        <ul ref={list} class={below ? "menu menu-below" : "menu"} role="menu" aria-label={name} onKeyDown={press}>
           <li role="none"><button type="button" role="menuitem" onClick={choose(addNext, `${name} plays next.`)}>Play next</button></li>
           <li role="none"><button type="button" role="menuitem" onClick={choose(addLast, `${name} is in the queue.`)}>Add to the queue</button></li>
         </ul>
