@@ -90,6 +90,8 @@ class FakeServer implements Fake {
   features?: Features;
   releases: ReleaseOf[] = [];
   duplicates: Duplicate[] = [];
+  plays = 7;
+  told: string[] = [];
   quota: Quota = { bytes: { used: 0, reserved: 0 }, hours: { used: 0, reserved: 0 }, uploads_today: { used: 0, resets: "2026-11-02T00:00:00Z" } };
   #server: Server;
   #listeners = new Set<ServerResponse>();
@@ -149,6 +151,9 @@ class FakeServer implements Fake {
       [/^(HEAD|PATCH|DELETE) \/v1\/uploads\//, (q, r, p) => this.#upload(q, r, p)],
       [/^POST \/v1\/tracks\/[^/]+\/playback$/, (_q, r, p) => this.#playback(r, p)],
       [/^(GET|PATCH|DELETE) \/v1\/tracks\/[^/]+$/, (q, r, p) => this.#track(q, r, p)],
+      [/^GET \/v1\/plays$/, (_q, r) => json(r, 200, { plays: this.tracks.map((t) => ({ track: t.id, plays: this.plays, days: [this.plays] })) })],
+      [/^GET \/v1\/tracks\/[^/]+\/plays$/, (_q, r) => json(r, 200, this.#numbers())],
+      [/^POST \/p\/.*\/events$/, (q, r) => this.#told(q, r)],
       [/^GET \/p\//, (_q, r, p) => this.#media(r, p)],
       [/^GET \/(?!v1\/)/, (_q, r, p) => this.#page(r, p)],
     ];
@@ -264,6 +269,17 @@ class FakeServer implements Fake {
 
   #later(stages: number, run: () => void): void {
     this.#timers.add(setTimeout(run, stages * this.faults.stage));
+  }
+
+  #numbers() {
+    const total = { plays: this.plays, listeners: 1, completions: 0, skips: 0, early_skips: 0, hours: 0.1 };
+    return { total, days: [{ date: "2026-11-01", ...total }] };
+  }
+
+  async #told(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const body = JSON.parse((await read(req)).toString()) as { events: { type: string }[] };
+    this.told.push(...body.events.map((e) => e.type));
+    res.writeHead(204).end();
   }
 
   #playback(res: ServerResponse, path: string): void {
