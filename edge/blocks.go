@@ -10,7 +10,7 @@ import (
 // newBlocks returns the cache of track files that c describes.
 func newBlocks(c Config) (*cache.Cache, error) {
 	return cache.New(cache.Config{
-		Origin: c.Store, Bytes: c.CacheBytes, Disk: c.Disk, Peers: c.Peers,
+		Origin: c.Store, Bytes: c.CacheBytes - c.CacheBytes/filesPart, Disk: c.Disk, Peers: c.Peers,
 		Logger: c.Logger, Metrics: c.Metrics, Now: c.Now,
 	})
 }

@@ -66,7 +66,8 @@ type Config struct {
 	Ads       AdsConfig // default: breaks stay empty
 	Streams   streams   // limits streams an account; nil: as many as it likes
 	Pace      pace      // limits requests; nil: as fast as they come
-	// CacheBytes is the memory for blocks of track files; default 256 MiB.
+	// CacheBytes is the memory for blocks of track files; default 256 MiB. A quarter of
+	// it is for the segments that are wanted most.
 	CacheBytes int64
 	Disk       cache.DiskConfig      // of the cache of blocks; default none
 	Peers      cache.PeersConfig     // of the cache of blocks; default none
@@ -101,6 +102,9 @@ func New(c Config) (*Edge, error) {
 	if c.Ads, err = c.Ads.withDefaults(); err != nil {
 		return nil, err
 	}
+	if c.CacheBytes == 0 {
+		c.CacheBytes = defaultCacheBytes
+	}
 	blocks, err := newBlocks(c)
 	if err != nil {
 		return nil, err
@@ -113,7 +117,7 @@ func New(c Config) (*Edge, error) {
 	if err != nil {
 		return nil, err
 	}
-	hot, err := newHot()
+	hot, err := newHot(c.CacheBytes / filesPart)
 	if err != nil {
 		return nil, err
 	}

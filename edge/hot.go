@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -33,6 +34,7 @@ const (
 // here; their bytes are in the cache of blocks.
 type hot struct {
 	answers *otter.Cache[hotKey, *hotAnswer]
+	files   *files
 	meter   func(route string, status int) *api.Meter // set by Register
 }
 
@@ -61,6 +63,7 @@ type hotAnswer struct {
 	stretch *stretch // of anything else
 	meter   *api.Meter
 	told    *telemetry.Segment // of a segment; what its ticket says is left out
+	wanted  atomic.Int64       // how often it was answered from the cache of blocks
 }
 
 // stretch is where bytes are in the cache of blocks.
@@ -69,7 +72,7 @@ type stretch struct {
 	offset, length int64
 }
 
-func newHot() (*hot, error) {
+func newHot(fileBytes int64) (*hot, error) {
 	answers, err := otter.New(&otter.Options[hotKey, *hotAnswer]{
 		MaximumWeight: hotMemory,
 		Weigher: func(k hotKey, a *hotAnswer) uint32 {
@@ -79,10 +82,17 @@ func newHot() (*hot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache of answers: %w", err)
 	}
-	return &hot{answers: answers}, nil
+	files, err := newFiles(fileBytes)
+	if err != nil {
+		return nil, err
+	}
+	return &hot{answers: answers, files: files}, nil
 }
 
-func (h *hot) close() { h.answers.StopAllGoroutines() }
+func (h *hot) close() {
+	h.answers.StopAllGoroutines()
+	h.files.close()
+}
 
 // Resident answers what was answered before, if it is in memory whole. Whether the
 // listener may have it is asked last, because that counts: what is not answered here
@@ -97,19 +107,33 @@ func (e *Edge) Resident(r *wire.Request, a *wire.Answer) bool {
 		return false
 	}
 	known, ok := e.hot.answers.GetIfPresent(hotKeyOf(path, view(r.AcceptEncoding), claims))
-	if !ok || !e.releases.recent(known.release) {
-		return false
-	}
-	if known.stretch == nil {
-		a.Body = append(a.Body, known.body)
-	} else if a.Body, ok = e.blocks.Resident(a.Body, known.stretch.key, known.stretch.offset, known.stretch.length); !ok {
+	if !ok || !e.releases.recent(known.release) || !e.lay(a, known) {
 		return false
 	}
 	if _, err := e.allow(token, path, r.From); err != nil {
+		if a.File != nil {
+			a.File.Release()
+		}
 		return false
 	}
 	a.Head, a.What, a.Who = known.head, known, claims
 	return true
+}
+
+// lay puts the body of an answer into a, if it is in memory whole.
+func (e *Edge) lay(a *wire.Answer, known *hotAnswer) (ok bool) {
+	s := known.stretch
+	if s == nil {
+		a.Body = append(a.Body, known.body)
+		return true
+	}
+	if a.File = e.hot.files.get(s); a.File != nil {
+		return true
+	}
+	if a.Body, ok = e.blocks.Resident(a.Body, s.key, s.offset, s.length); ok && known.wanted.Add(1)%tryAgain == wantedOften {
+		e.hot.files.put(s, a.Body)
+	}
+	return ok
 }
 
 // Sent counts an answer, and tells of a segment.
@@ -143,20 +167,30 @@ func (h *hot) watch(w http.ResponseWriter, r *http.Request, p play, serve handle
 	if r.Method != http.MethodGet || r.Header.Get("Range") != "" || r.URL.RawQuery != "" && !strings.HasPrefix(r.URL.RawQuery, "CMCD=") {
 		return serve(w, r, p)
 	}
+	path := strings.TrimPrefix(r.URL.EscapedPath(), "/p/"+r.PathValue("ticket"))
+	key := hotKeyOf(path, strings.Join(r.Header.Values("Accept-Encoding"), ","), &p.claims)
+	if old, ok := h.answers.GetIfPresent(key); ok && old.release == p.release {
+		return serve(w, r, p)
+	}
 	p.watched = &watcher{ResponseWriter: w}
 	err := serve(p.watched, r, p)
 	if known := p.watched.answer(); err == nil && known != nil {
 		known.release, known.meter = p.release, h.meter(r.Pattern, http.StatusOK)
-		if known.stretch != nil && r.PathValue("segment") != "" {
-			known.told = &telemetry.Segment{
-				Track: melodyud.TrackID(r.PathValue("track")), Release: melodyud.ReleaseID(r.PathValue("release")),
-				Rendition: r.PathValue("rendition"), Bytes: known.stretch.length, Hit: true,
-			}
-		}
-		path := strings.TrimPrefix(r.URL.EscapedPath(), "/p/"+r.PathValue("ticket"))
-		h.answers.Set(hotKeyOf(path, strings.Join(r.Header.Values("Accept-Encoding"), ","), &p.claims), known)
+		known.told = segmentOf(r, known.stretch)
+		h.answers.Set(key, known)
 	}
 	return err
+}
+
+// segmentOf is what will be told of a segment; nil if the request is for none.
+func segmentOf(r *http.Request, s *stretch) *telemetry.Segment {
+	if s == nil || r.PathValue("segment") == "" {
+		return nil
+	}
+	return &telemetry.Segment{
+		Track: melodyud.TrackID(r.PathValue("track")), Release: melodyud.ReleaseID(r.PathValue("release")),
+		Rendition: r.PathValue("rendition"), Bytes: s.length, Hit: true,
+	}
 }
 
 // watcher notes an answer on its way out.

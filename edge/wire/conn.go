@@ -262,6 +262,9 @@ func (c *conn) short() (done bool, at time.Time, err error) {
 	}
 	err = c.send(began)
 	at = time.Now()
+	if d.answer.File != nil {
+		d.answer.File.Release()
+	}
 	w.answered.Inc()
 	w.config.Source.Sent(&d.head.request, &d.answer, err == nil, at.Sub(began))
 	d.in = d.in[d.head.size:]

@@ -78,11 +78,15 @@ func (r *rawConn) readable(fd uintptr) bool {
 type vector struct {
 	parts []syscall.Iovec
 	sent  int // of parts
+	file  *File
+	at    int64 // in file
 }
+
+func (v *vector) done() bool { return v.sent == len(v.parts) && (v.file == nil || v.at == v.file.size) }
 
 func (v *vector) reset() {
 	clear(v.parts)
-	v.parts, v.sent = v.parts[:0], 0
+	*v = vector{parts: v.parts[:0]}
 }
 
 func (v *vector) add(b []byte) {
@@ -119,6 +123,7 @@ func (d *desk) lay() {
 			d.out.add(part)
 		}
 	}
+	d.out.file = d.answer.File
 }
 
 const mostParts = 1024 // of one call: UIO_MAXIOV
@@ -127,12 +132,14 @@ const mostParts = 1024 // of one call: UIO_MAXIOV
 // is to, and has written nothing.
 func (r *rawConn) writable(fd uintptr) bool {
 	v := &r.conn.desk.out
-	for moved := false; v.sent < len(v.parts); {
-		rest := v.parts[v.sent:]
-		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&rest[0])), uintptr(min(len(rest), mostParts)))
+	for moved := false; !v.done(); {
+		n, errno := v.write(fd)
 		switch errno {
 		case 0:
-			v.skip(int(n))
+			if n == 0 {
+				r.errno = syscall.EIO // the file is shorter than it was
+				return true
+			}
 			moved = true
 		case syscall.EINTR:
 		case syscall.EAGAIN:
@@ -143,6 +150,19 @@ func (r *rawConn) writable(fd uintptr) bool {
 		}
 	}
 	return true
+}
+
+// write writes the next part as far as the socket takes it.
+func (v *vector) write(fd uintptr) (n uintptr, errno syscall.Errno) {
+	if rest := v.parts[v.sent:]; len(rest) > 0 {
+		n, _, errno = syscall.RawSyscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&rest[0])), uintptr(min(len(rest), mostParts)))
+		if errno == 0 {
+			v.skip(int(n))
+		}
+		return n, errno
+	}
+	n, _, errno = syscall.RawSyscall6(syscall.SYS_SENDFILE, fd, uintptr(v.file.fd), uintptr(unsafe.Pointer(&v.at)), uintptr(v.file.size-v.at), 0, 0)
+	return n, errno
 }
 
 // transmit writes the answer on the desk. Most often the socket takes all of it at
@@ -162,7 +182,7 @@ func (c *conn) transmit(began time.Time) error {
 		if r.errno != 0 {
 			return r.errno
 		}
-		if v.sent == len(v.parts) {
+		if v.done() {
 			break
 		}
 		r.wait = true

@@ -22,6 +22,9 @@ func (c *conn) hurry(began time.Time) error {
 	for _, part := range c.desk.answer.Body {
 		size += int64(len(part))
 	}
+	if c.desk.answer.File != nil {
+		size += c.desk.answer.File.Size()
+	}
 	stall := c.wire.config.StallTimeout
 	now := time.Now()
 	last := began.Add(stall + time.Duration(size/leastRate)*time.Second)

@@ -48,6 +48,9 @@ type Answer struct {
 	Head []byte
 	// Body is sent as it is; nobody may write to it. Left out for HEAD.
 	Body [][]byte
+	// File is sent behind Body if it is not nil. It is held for the answer, and let go
+	// of before Sent is called.
+	File *File
 	// What and Who are for the source's own use in Sent.
 	What, Who any
 }

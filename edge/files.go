@@ -1,0 +1,63 @@
+package edge
+
+import (
+	"fmt"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/melodyud/melodyud/edge/wire"
+)
+
+const (
+	defaultCacheBytes = 256 << 20
+	filesPart         = 4        // one in so many bytes of the cache is for files
+	leastFile         = 64 << 10 // bytes counted for each: they are open files, of which there may be so many
+
+	// wantedOften is how often a segment is answered from the cache of blocks before it
+	// gets a file, so that a listener who walks through an album takes nobody's room.
+	// Every so often it is tried again.
+	wantedOften, tryAgain = 3, 64
+)
+
+// files are the segments that are wanted most, a second time, as files in memory: the
+// kernel sends them without copying.
+type files struct {
+	kept *otter.Cache[stretch, *wire.File]
+}
+
+func newFiles(bytes int64) (*files, error) {
+	kept, err := otter.New(&otter.Options[stretch, *wire.File]{
+		MaximumWeight:    uint64(max(bytes, leastFile)),
+		Weigher:          func(_ stretch, f *wire.File) uint32 { return uint32(max(f.Size(), leastFile)) },
+		OnAtomicDeletion: func(e otter.DeletionEvent[stretch, *wire.File]) { e.Value.Release() },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cache of files: %w", err)
+	}
+	return &files{kept}, nil
+}
+
+// close lets go of all files.
+func (f *files) close() {
+	f.kept.InvalidateAll()
+	f.kept.CleanUp()
+	f.kept.StopAllGoroutines()
+}
+
+// get returns the file of a stretch, held for the caller; nil if there is none.
+func (f *files) get(s *stretch) *wire.File {
+	if one, ok := f.kept.GetIfPresent(*s); ok && one.Hold() {
+		return one
+	}
+	return nil
+}
+
+// put makes a file of a stretch. Where that does not work, blocks serve as well.
+func (f *files) put(s *stretch, parts [][]byte) {
+	if s.length > leastFile<<6 { // a few seconds of lossless sound have 2 MB
+		return
+	}
+	if one, err := wire.NewFile(parts); err == nil {
+		f.kept.Set(*s, one)
+	}
+}

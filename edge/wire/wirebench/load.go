@@ -1,0 +1,176 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// turn is what one server did in one turn.
+type turn struct {
+	requests int
+	cpu      time.Duration // user and system
+	p50, p99 time.Duration
+}
+
+// result is all turns of one server.
+type result struct {
+	server *server
+	turns  []turn
+	length time.Duration
+}
+
+// measure gives each server its turns, after a short one that does not count.
+func measure(ctx context.Context, o options, w workload, servers []*server) ([]result, error) {
+	results := make([]result, len(servers))
+	for round := range o.rounds + 1 {
+		for i, one := range servers {
+			length := o.length
+			if round == 0 {
+				length = time.Second
+			}
+			t, err := load(ctx, one, w, o.connections, length)
+			if err != nil {
+				return nil, err
+			}
+			if round > 0 {
+				results[i].server, results[i].length = one, length
+				results[i].turns = append(results[i].turns, t)
+			}
+		}
+	}
+	return results, nil
+}
+
+func load(ctx context.Context, s *server, w workload, connections int, length time.Duration) (t turn, err error) {
+	before, err := s.used()
+	if err != nil {
+		return t, err
+	}
+	out, err := exec.CommandContext(ctx, "taskset", "-c", strconv.Itoa(theCore+1), "wrk", "-t1", "-c"+strconv.Itoa(connections),
+		fmt.Sprintf("-d%.0fs", length.Seconds()), "--latency", s.url(w)).CombinedOutput()
+	if err != nil {
+		return t, fmt.Errorf("wrk: %w\n%s", err, out)
+	}
+	after, err := s.used()
+	if err != nil {
+		return t, err
+	}
+	t.cpu = after - before
+	return t, t.read(string(out))
+}
+
+var (
+	wrkRequests = regexp.MustCompile(`(\d+) requests in `)
+	wrkP50      = regexp.MustCompile(`50%\s+([\d.]+\w+)`)
+	wrkP99      = regexp.MustCompile(`99%\s+([\d.]+\w+)`)
+)
+
+// read reads what wrk printed.
+func (t *turn) read(out string) (err error) {
+	if strings.Contains(out, "Non-2xx") || strings.Contains(out, "Socket errors") {
+		return fmt.Errorf("requests failed:\n%s", out)
+	}
+	n, p50, p99 := wrkRequests.FindStringSubmatch(out), wrkP50.FindStringSubmatch(out), wrkP99.FindStringSubmatch(out)
+	if n == nil || p50 == nil || p99 == nil {
+		return fmt.Errorf("wrk says:\n%s", out)
+	}
+	if t.requests, err = strconv.Atoi(n[1]); err != nil {
+		return err
+	}
+	if t.p50, err = time.ParseDuration(p50[1]); err != nil {
+		return err
+	}
+	t.p99, err = time.ParseDuration(p99[1])
+	return err
+}
+
+// used is the processor time a server has used, to the nanosecond where the kernel
+// counts so.
+func (o *server) used() (sum time.Duration, err error) {
+	for _, pid := range o.pids {
+		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		if err != nil {
+			return 0, err
+		}
+		for _, task := range tasks {
+			raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/schedstat", pid, task.Name()))
+			if err != nil {
+				return 0, err
+			}
+			ns, err := strconv.ParseInt(strings.Fields(string(raw))[0], 10, 64)
+			if err != nil {
+				return 0, err
+			}
+			sum += time.Duration(ns)
+		}
+	}
+	return sum, nil
+}
+
+// perSecond is requests per second of processor time, over all turns.
+func (r result) perSecond() float64 {
+	var n int
+	var cpu time.Duration
+	for _, t := range r.turns {
+		n, cpu = n+t.requests, cpu+t.cpu
+	}
+	return float64(n) / cpu.Seconds()
+}
+
+// rate is requests per second of the clock's time.
+func (r result) rate() float64 {
+	var n int
+	for _, t := range r.turns {
+		n += t.requests
+	}
+	return float64(n) / (r.length.Seconds() * float64(len(r.turns)))
+}
+
+// median of a figure of the turns: single turns suffer from whatever else runs.
+func (r result) median(of func(turn) time.Duration) time.Duration {
+	all := slices.Clone(r.turns)
+	slices.SortFunc(all, func(a, b turn) int { return cmp.Compare(of(a), of(b)) })
+	return of(all[len(all)/2])
+}
+
+func p50(t turn) time.Duration { return t.p50 }
+func p99(t turn) time.Duration { return t.p99 }
+
+// report prints a table as docs/benchmarks.md has it.
+func report(out io.Writer, w workload, results []result) {
+	fmt.Fprintf(out, "\n| %s, %d KB | requests/s | requests per CPU second | melodyud is | p50 | p99 |\n|---|---|---|---|---|---|\n", w.name, w.size>>10)
+	ours := results[0].perSecond()
+	for _, r := range results {
+		fmt.Fprintf(out, "| %s | %.0f | %.0f | %.2f × | %s | %s |\n", r.server.name, r.rate(), r.perSecond(), ours/r.perSecond(),
+			r.median(p50).Round(10*time.Microsecond), r.median(p99).Round(10*time.Microsecond))
+	}
+}
+
+// judge prints which bars were missed.
+func judge(out io.Writer, w workload, results []result) (missed bool) {
+	least := map[string]float64{"nginx": 1.0, "varnish": 1.3}
+	if w == playlists {
+		least = map[string]float64{"varnish": 1.0}
+	}
+	ours := results[0]
+	for _, r := range results[1:] {
+		if ratio, bar := ours.perSecond()/r.perSecond(), least[r.server.name]; ratio < bar {
+			fmt.Fprintf(out, "MISSED: %s: %.2f x %s per CPU second, want %.2f\n", w.name, ratio, r.server.name, bar)
+			missed = true
+		}
+		if r.server.name == "nginx" && ours.median(p99) > r.median(p99) {
+			fmt.Fprintf(out, "MISSED: %s: p99 is %s, nginx's %s\n", w.name, ours.median(p99), r.median(p99))
+			missed = true
+		}
+	}
+	return missed
+}
