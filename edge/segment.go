@@ -40,7 +40,11 @@ func (e *Edge) segment(w http.ResponseWriter, r *http.Request, p play) error {
 			return err
 		}
 	}
-	return e.stretch(w, r, p, found, part{starts[i], starts[i+1] - starts[i]}, as)
+	err = e.stretch(w, r, p, found, part{starts[i], starts[i+1] - starts[i]}, as)
+	if err == nil {
+		e.goesOn(r, p, found, i)
+	}
+	return err
 }
 
 // part is a stretch of a track file, in bytes.
