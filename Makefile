@@ -11,7 +11,7 @@ MINIO := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 PACKAGES = $(shell go list ./... | grep -v /node_modules/)
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
 
-.PHONY: all build vet vuln test integration race fuzz soak e2e bench bench-start bench-sound run web help clean
+.PHONY: all build vet vuln test integration race fuzz soak e2e bench bench-start bench-sound cache-tests run web help clean
 
 all: build vet test ## build, vet and test
 
@@ -87,6 +87,12 @@ bench-start: build ## from the press of play to the first sound in Chromium, ove
 bench-sound: ## how well sound is understood, against the truth and other tools; exits 1 when a gate fails
 	@deploy/need fluidsynth:fluidsynth+fluid-soundfont-gm+timgm6mb-soundfont ffmpeg:ffmpeg aubiotrack:aubio-tools bpm:bpm-tools sox:sox
 	go run ./transcode/features/soundbench $(if $(TABLES),-tables $(TABLES))
+
+# The suite is no release of npm's that could be pinned: 0.4.5 there is older than RFC 9111.
+cache-tests: ## the public suite of HTTP caches against ours; CACHE_TESTS is a checkout of http-tests/cache-tests after npm install --omit=dev
+	@deploy/need node:nodejs npm:npm
+	@test -n "$(CACHE_TESTS)" || { echo "SKIPPED: CACHE_TESTS names no checkout of http-tests/cache-tests (docs/benchmarks.md says which commit)"; }
+	@test -z "$(CACHE_TESTS)" || MELODYUD_CACHE_TESTS=$(abspath $(CACHE_TESTS)) go test -count=1 -v -run ThePublicSuite ./edge/httpcache
 
 help: ## this list
 	@grep -hE '^[a-z][a-z/.0-9]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14

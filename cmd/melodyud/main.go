@@ -58,6 +58,7 @@ type cli struct {
 	Reanalyze reanalyzeCmd `cmd:"" help:"For operators: listen to published tracks again, with a newer analyzer."`
 	Revoke    revokeCmd    `cmd:"" help:"For operators: stop playback of a session, a listener or a track, before its addresses expire."`
 	Keys      keysCmd      `cmd:"" help:"For operators: list, rotate and retire the keys that sign playback addresses."`
+	Proxy     proxyCmd     `cmd:"" help:"Put the edge's HTTP cache in front of another web server."`
 	Health    healthCmd    `cmd:"" help:"Ask a server whether it can take work."`
 	Bench     benchCmd     `cmd:"" help:"For operators: measure a running server."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`

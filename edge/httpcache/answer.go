@@ -213,7 +213,7 @@ func (c *Cache) sendWhole(w http.ResponseWriter, r *http.Request, s *stored) {
 			h.Set("Content-Range", formatContentRange(want, length))
 			h.Set("Content-Length", strconv.FormatInt(want.length(), 10))
 			w.WriteHeader(http.StatusPartialContent)
-			send(w, r, s.content, want)
+			c.send(w, r, s.content, want)
 			return
 		}
 	}
@@ -222,7 +222,7 @@ func (c *Cache) sendWhole(w http.ResponseWriter, r *http.Request, s *stored) {
 	}
 	w.WriteHeader(s.status)
 	if r.Method != http.MethodHead {
-		send(w, r, s.content, span{0, length})
+		c.send(w, r, s.content, span{0, length})
 	}
 }
 
@@ -243,18 +243,47 @@ func (c *Cache) sendPart(w http.ResponseWriter, r *http.Request, s *stored) {
 	h.Set("Content-Length", strconv.FormatInt(want.length(), 10))
 	w.WriteHeader(http.StatusPartialContent)
 	if r.Method != http.MethodHead {
-		send(w, r, have, span{0, want.length()})
+		c.send(w, r, have, span{0, want.length()})
 	}
 }
 
 // send writes content as it arrives. A response that breaks off is cut for the
 // client, too: it must not look whole.
-func send(w http.ResponseWriter, r *http.Request, content *content, want span) {
-	flush := func() { _ = http.NewResponseController(w).Flush() }
-	if err := content.copyTo(r.Context(), w, flush, want.from, want.to); err != nil {
+func (c *Cache) send(w http.ResponseWriter, r *http.Request, content *content, want span) {
+	out := c.pace(w)
+	defer out.end()
+	if err := content.copyTo(r.Context(), out, want.from, want.to); err != nil {
 		panic(http.ErrAbortHandler)
 	}
 }
+
+// paced is a client that must take some bytes every now and then (EDGE-16).
+type paced struct {
+	io.Writer
+	control *http.ResponseController
+	stall   time.Duration
+}
+
+func (c *Cache) pace(w http.ResponseWriter) paced {
+	return paced{w, http.NewResponseController(w), c.config.Silence}
+}
+
+// Write implements io.Writer.
+func (p paced) Write(b []byte) (n int, err error) {
+	const most = 64 << 10 // bytes that a slow client has the whole time for
+	for len(b) > 0 && err == nil {
+		_ = p.control.SetWriteDeadline(time.Now().Add(p.stall)) // where there is a connection
+		var wrote int
+		wrote, err = p.Writer.Write(b[:min(most, len(b))])
+		n, b = n+wrote, b[wrote:]
+	}
+	return n, err
+}
+
+func (p paced) flush() { _ = p.control.Flush() }
+
+// end leaves the connection as it was for its next request.
+func (p paced) end() { _ = p.control.SetWriteDeadline(time.Time{}) }
 
 // sendBeyond is RFC 9110 §15.5.17.
 func sendBeyond(w http.ResponseWriter, length int64) {
@@ -318,8 +347,9 @@ func (c *Cache) relay(w http.ResponseWriter, r *http.Request, a *http.Response, 
 		return
 	}
 	w.WriteHeader(a.StatusCode)
-	out := flushing{w, func() { _ = http.NewResponseController(w).Flush() }}
-	if _, err := io.Copy(out, a.Body); err != nil {
+	out := c.pace(w)
+	defer out.end()
+	if _, err := io.Copy(flushing{out}, a.Body); err != nil {
 		panic(http.ErrAbortHandler)
 	}
 }

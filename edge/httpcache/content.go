@@ -104,8 +104,8 @@ func (c *content) reader() io.Reader { return bytes.NewReader(c.look().data) }
 var errCut = errors.New("the response was cut short")
 
 // copyTo writes the bytes from one offset to another, -1 for the end, as they
-// arrive; flush sends what was written so far.
-func (c *content) copyTo(ctx context.Context, w io.Writer, flush func(), from, to int64) error {
+// arrive.
+func (c *content) copyTo(ctx context.Context, w paced, from, to int64) error {
 	for to < 0 || from < to {
 		v := c.look()
 		if have := int64(len(v.data)); from < have {
@@ -122,7 +122,7 @@ func (c *content) copyTo(ctx context.Context, w io.Writer, flush func(), from, t
 		}
 		switch {
 		case v.rest != nil:
-			_, err := io.Copy(flushing{w, flush}, v.rest)
+			_, err := io.Copy(flushing{w}, v.rest)
 			return err
 		case v.err != nil:
 			return v.err
@@ -131,7 +131,7 @@ func (c *content) copyTo(ctx context.Context, w io.Writer, flush func(), from, t
 		case v.done:
 			return nil
 		}
-		flush()
+		w.flush()
 		if err := pause(ctx, v.changed); err != nil {
 			return err
 		}
@@ -140,14 +140,11 @@ func (c *content) copyTo(ctx context.Context, w io.Writer, flush func(), from, t
 }
 
 // flushing sends what is written at once: a slow origin's bytes do not wait for more.
-type flushing struct {
-	io.Writer
-	flush func()
-}
+type flushing struct{ paced }
 
 // Write implements io.Writer.
 func (f flushing) Write(p []byte) (int, error) {
-	n, err := f.Writer.Write(p)
+	n, err := f.paced.Write(p)
 	f.flush()
 	return n, err
 }

@@ -154,7 +154,7 @@ func (c *Cache) fly(f *flight, q question, request *http.Request) {
 // patiently sends a request and calls it off when the origin is silent for too long.
 func (c *Cache) patiently(f *flight, request *http.Request) (*arrived, io.ReadCloser, error) {
 	timer := time.AfterFunc(c.config.Silence, f.cancel)
-	a, err := c.send(request, f.herald.tell)
+	a, err := c.exchange(request, f.herald.tell)
 	timer.Stop()
 	if err != nil {
 		return nil, nil, err

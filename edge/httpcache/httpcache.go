@@ -54,8 +54,9 @@ type Config struct {
 	// what is stale (max-stale). That is advice (RFC 9111 §5.2.1), and followed it
 	// lets any client make the origin work; default false.
 	Obey bool
-	// Silence is how long the origin may be silent before a request to it fails;
-	// default 30 s.
+	// Silence is how long the origin may be silent before a request to it fails, and
+	// how long a client may take no byte of an answer before it is cut off; default
+	// 30 s.
 	Silence time.Duration
 	Logger  *slog.Logger          // default: discards
 	Metrics prometheus.Registerer // nil: not measured

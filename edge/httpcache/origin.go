@@ -98,9 +98,9 @@ type arrived struct {
 	asked, came time.Time
 }
 
-// send asks the origin. Interim responses but 100 go to interim, if that is not nil
+// exchange asks the origin. Interim responses but 100 go to interim, if that is not nil
 // (RFC 9110 §15.2).
-func (c *Cache) send(q *http.Request, interim func(int, http.Header)) (*arrived, error) {
+func (c *Cache) exchange(q *http.Request, interim func(int, http.Header)) (*arrived, error) {
 	if interim != nil {
 		q = q.WithContext(httptrace.WithClientTrace(q.Context(), &httptrace.ClientTrace{
 			Got1xxResponse: func(code int, h textproto.MIMEHeader) error {

@@ -38,7 +38,7 @@ func (c *Cache) pass(w http.ResponseWriter, r *http.Request) (*arrived, context.
 		request.Body, request.ContentLength = r.Body, r.ContentLength
 	}
 	tell := newHerald(w, r)
-	a, err := c.send(request, tell.tell)
+	a, err := c.exchange(request, tell.tell)
 	tell.stop()
 	return a, func() { stop(); cancel() }, err
 }
