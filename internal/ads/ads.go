@@ -131,36 +131,27 @@ func (s *Service) Settle(ctx context.Context) error {
 	return errors.Join(failed, s.tell(ctx, ready))
 }
 
-// Policy returns which ads a listener is to hear: a break before the music if the last
-// one that they were given is a Gap ago, which it notes, and else only those between
-// tracks that play as one. While no ad is ready it is none. listener is an account, by
-// any name that stays the same.
-func (s *Service) Policy(ctx context.Context, listener string) (ticket.Ads, error) {
+// Policy returns which ads the ticket of a session has: a break before the music if
+// the last one that its listener heard is a Gap ago, and else only those between tracks
+// that play as one. A break is owed until it was heard (AD-23): see Heard. While no ad is
+// ready there are none. listener is an account, by any name that stays the same.
+func (s *Service) Policy(ctx context.Context, listener, session string) (ticket.Ads, error) {
 	if !s.any.Load() || listener == "" {
 		return ticket.NoAds, nil
 	}
-	due, err := s.due(ctx, listener)
-	if due {
-		return ticket.HouseAds, err
-	}
-	return ticket.BetweenAds, err
-}
-
-func (s *Service) due(ctx context.Context, listener string) (bool, error) {
-	now := database.Millis(s.c.Now())
-	before := now - s.c.Gap.Milliseconds()
+	now := s.c.Now()
 	var broke int64
 	err := s.c.DB.QueryRow(ctx, `SELECT broke FROM ad_listeners WHERE listener = ?`, []any{listener}, &broke)
-	if err == nil && broke > before {
-		return false, nil
+	switch {
+	case err == nil && now.Sub(database.Time(broke)) < s.c.Gap:
+		return ticket.BetweenAds, nil
+	case err != nil && !errors.Is(err, melodyud.ErrNotFound):
+		return ticket.NoAds, fmt.Errorf("read the last break: %w", err)
 	}
-	if err != nil && !errors.Is(err, melodyud.ErrNotFound) {
-		return false, fmt.Errorf("read the last break: %w", err)
-	}
-	n, err := s.c.DB.Exec(ctx, `INSERT INTO ad_listeners (listener, broke) VALUES (?, ?)
-		ON CONFLICT (listener) DO UPDATE SET broke = excluded.broke WHERE ad_listeners.broke <= ?`, listener, now, before)
+	_, err = s.c.DB.Exec(ctx, `INSERT INTO ad_breaks (session, listener, asked, told) VALUES (?, ?, ?, 0)
+		ON CONFLICT (session) DO NOTHING`, session, listener, database.Millis(now))
 	if err != nil {
-		return false, fmt.Errorf("note a break: %w", err)
+		return ticket.NoAds, fmt.Errorf("note a break: %w", err)
 	}
-	return n > 0, nil
+	return ticket.HouseAds, nil
 }

@@ -16,7 +16,9 @@ import (
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/ads"
 	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/database/databasetest"
+	"github.com/melodyud/melodyud/internal/eventlog"
 	"github.com/melodyud/melodyud/internal/objectstore"
 	"github.com/melodyud/melodyud/internal/objectstore/dir"
 	"github.com/melodyud/melodyud/internal/ticket"
@@ -26,6 +28,7 @@ import (
 type world struct {
 	*ads.Service
 	t      *testing.T
+	db     database.DB
 	store  objectstore.Store
 	now    time.Time
 	tracks map[melodyud.TrackID]*melodyud.Track
@@ -42,11 +45,11 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	w := &world{
-		t: t, store: store, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), limit: math.Inf(1),
+		t: t, db: databasetest.Open(t), store: store, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), limit: math.Inf(1),
 		tracks: map[melodyud.TrackID]*melodyud.Track{}, master: map[melodyud.TrackID]*float64{},
 	}
 	w.Service, err = ads.New(ads.Config{
-		DB: databasetest.Open(t), Store: store, Tracks: w, Gap: 10 * time.Minute, Now: func() time.Time { return w.now },
+		DB: w.db, Store: store, Tracks: w, Gap: 10 * time.Minute, Now: func() time.Time { return w.now },
 	})
 	w.must(err)
 	return w
@@ -293,33 +296,95 @@ func TestABreakIsTheSameWheneverItIsAskedForAndAdsShareByWeight(t *testing.T) {
 	}
 }
 
-func TestAListenerIsDueOnceInAGap(t *testing.T) {
+func TestABreakIsOwedUntilItWasHeardAndThenNotForAGap(t *testing.T) { // AD-23
 	t.Parallel()
 	w := newWorld(t)
-	policy := func(who string) ticket.Ads {
+	policy := func(who, session string) ticket.Ads {
 		t.Helper()
-		p, err := w.Policy(t.Context(), who)
+		p, err := w.Policy(t.Context(), who, session)
 		w.must(err)
 		return p
 	}
-	due := func(who string) bool { return policy(who) == ticket.HouseAds }
-	if policy("lisa") != ticket.NoAds {
+	heard, err := ads.NewHeard(ads.HeardConfig{DB: w.db, Events: nolog{}, Now: func() time.Time { return w.now }})
+	w.must(err)
+	tell := func(typ string, data any) {
+		t.Helper()
+		e := melodyud.NewEvent(w.now, typ, "subject", data)
+		w.must(heard.Handle(t.Context(), []melodyud.Event{e, e}))
+	}
+	if policy("lisa", "s0") != ticket.NoAds {
 		t.Error("due without any ad")
 	}
-	w.add(w.publish(new(-14.0), 20*time.Second))
+	spot := w.publish(new(-14.0), 20*time.Second)
+	w.add(spot)
 	w.must(w.Settle(t.Context()))
-	if due("") || !due("lisa") || due("lisa") || !due("emil") || policy("emil") != ticket.BetweenAds {
-		t.Error("not each listener once")
+	if policy("", "s0") != ticket.NoAds {
+		t.Error("nobody is due")
+	}
+	for _, session := range []string{"s1", "s2", "s2"} {
+		if policy("lisa", session) != ticket.HouseAds {
+			t.Errorf("%s: nothing is owed", session)
+		}
+	}
+	tell(melodyud.AdImpression, melodyud.AdFact{Session: "s1"})
+	tell(melodyud.AdError, melodyud.AdFact{Session: "s1"})
+	// What the edge sent does not count for a player that tells for itself.
+	tell(melodyud.SegmentsServed, melodyud.DeliveryFact{Session: "s1", Track: spot, Segments: map[string]int64{"aac-96": 5}})
+	tell(melodyud.AdCompleted, melodyud.AdFact{Session: "never"})
+	tell(melodyud.AdCompleted, "nonsense")
+	if policy("lisa", "s3") != ticket.HouseAds {
+		t.Error("an ad that was left is not owed any more")
+	}
+	tell(melodyud.AdCompleted, melodyud.AdFact{Session: "s1"})
+	if policy("lisa", "s4") != ticket.BetweenAds || policy("emil", "s5") != ticket.HouseAds {
+		t.Error("the one who heard is still due, or another is not")
 	}
 	w.now = w.now.Add(10*time.Minute - time.Second)
-	if due("lisa") {
+	if policy("lisa", "s6") != ticket.BetweenAds {
 		t.Error("due within the gap")
 	}
 	w.now = w.now.Add(2 * time.Second)
-	if !due("lisa") || due("lisa") {
+	if policy("lisa", "s7") != ticket.HouseAds {
 		t.Error("not due behind the gap")
 	}
 }
+
+func TestAPlayerThatTellsNothingIsJudgedByWhatItFetched(t *testing.T) { // AD-23
+	t.Parallel()
+	w := newWorld(t)
+	spot := w.publish(new(-14.0), 20*time.Second)
+	w.add(spot)
+	w.must(w.Settle(t.Context()))
+	heard, err := ads.NewHeard(ads.HeardConfig{DB: w.db, Events: nolog{}, Now: func() time.Time { return w.now }})
+	w.must(err)
+	for _, row := range []struct {
+		track melodyud.TrackID
+		n     int64
+		want  ticket.Ads
+	}{
+		{spot, 1, ticket.HouseAds}, {melodyud.NewTrackID(w.now), 9, ticket.HouseAds}, {spot, 3, ticket.BetweenAds},
+	} {
+		_, err := w.Policy(t.Context(), "lisa", "s1")
+		w.must(err)
+		w.must(heard.Handle(t.Context(), []melodyud.Event{melodyud.NewEvent(w.now.Add(time.Hour), melodyud.SegmentsServed, "x",
+			melodyud.DeliveryFact{Session: "s1", Track: row.track, Segments: map[string]int64{"aac-64": row.n}})}))
+		got, err := w.Policy(t.Context(), "lisa", "s2")
+		w.must(err)
+		if got != row.want {
+			t.Errorf("%+v: %s", row, got)
+		}
+	}
+	w.now = w.now.Add(25 * time.Hour)
+	w.must(heard.Handle(t.Context(), nil))
+	var n int64
+	w.must(w.db.QueryRow(t.Context(), `SELECT COUNT(*) FROM ad_breaks`, nil, &n))
+	if n != 0 {
+		t.Errorf("%d old breaks are kept", n)
+	}
+}
+
+// nolog is a log that nobody follows.
+type nolog struct{ eventlog.Log }
 
 func TestAnEdgeGoesOnWithTheAdsItKnowsWhileTheStoreIsAway(t *testing.T) {
 	t.Parallel()

@@ -39,6 +39,15 @@ func (n *Node) newAds(tracks *catalog.Service) (*ads.Service, error) {
 	return s, nil
 }
 
+// newHeardAds learns who heard their break.
+func (n *Node) newHeardAds() error {
+	h, err := ads.NewHeard(ads.HeardConfig{DB: n.backends.db, Events: n.backends.events, Logger: n.log, Now: n.config.Now})
+	if err == nil {
+		n.runs("heard ads", folding, h.Run)
+	}
+	return err
+}
+
 // newBreaks returns what an edge needs to fill breaks, and keeps it fresh.
 func (n *Node) newBreaks() (edge.AdsConfig, error) {
 	house, err := ads.NewHouse(ads.HouseConfig{Store: n.backends.store, Logger: n.log})

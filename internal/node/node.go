@@ -309,6 +309,9 @@ func (n *Node) buildFold(context.Context, *accounts.Service) error {
 		return err
 	}
 	n.runs("lake", folding, lake.Run)
+	if err := n.newHeardAds(); err != nil {
+		return err
+	}
 	return n.foldPlays()
 }
 

@@ -10,10 +10,10 @@ import (
 	"github.com/melodyud/melodyud/internal/ticket"
 )
 
-// ads knows which ads a listener is to hear now, by the name that tickets have for
-// the account, and takes it that they will.
+// ads knows which ads a listener is to hear in a session, by the name that tickets have
+// for the account.
 type ads interface {
-	Policy(ctx context.Context, account string) (ticket.Ads, error)
+	Policy(ctx context.Context, account, session string) (ticket.Ads, error)
 }
 
 // adsFor returns the policy on ads of a ticket with claims c for tracks. Creators hear
@@ -23,7 +23,7 @@ func (s *Service) adsFor(ctx context.Context, who api.Principal, c ticket.Claims
 	if s.c.Ads == nil || c.Tier == ticket.Premium || !slices.ContainsFunc(tracks, foreign) {
 		return ticket.NoAds
 	}
-	policy, err := s.c.Ads.Policy(ctx, c.Account)
+	policy, err := s.c.Ads.Policy(ctx, c.Account, c.Session)
 	if err != nil {
 		s.c.Logger.WarnContext(ctx, "ads left out", slog.Any("error", err))
 		return ticket.NoAds

@@ -18,7 +18,7 @@ type policy struct {
 }
 
 // Policy implements the ads.
-func (p *policy) Policy(_ context.Context, account string) (ticket.Ads, error) {
+func (p *policy) Policy(_ context.Context, account, _ string) (ticket.Ads, error) {
 	p.asked = append(p.asked, account)
 	if p.answer == "" {
 		return ticket.HouseAds, p.err

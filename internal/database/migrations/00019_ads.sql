@@ -15,13 +15,23 @@ CREATE TABLE house_ads (
     added      BIGINT NOT NULL  -- unix milliseconds
 );
 
--- When each listener was last given a break. Unix milliseconds; listener is an account.
+-- When each listener last heard a break. Unix milliseconds; listener is an account, as
+-- tickets name it.
 CREATE TABLE ad_listeners (
     listener TEXT   NOT NULL PRIMARY KEY,
     broke    BIGINT NOT NULL
 );
 
+-- Sessions whose tickets have a break before the music.
+CREATE TABLE ad_breaks (
+    session  TEXT   NOT NULL PRIMARY KEY,
+    listener TEXT   NOT NULL,
+    asked    BIGINT NOT NULL, -- unix milliseconds
+    told     BIGINT NOT NULL  -- 1: its player tells what is heard of ads
+);
+
 -- +goose Down
+DROP TABLE ad_breaks;
 DROP TABLE ad_listeners;
 DROP TABLE house_ads;
 ALTER TABLE tracks DROP COLUMN gain;
