@@ -102,7 +102,7 @@ export const api = {
   /** With what the player needs first, in one answer. */
   playbackNow: (id: string, wish: { hifi: boolean; bandwidth: number; device: string }) =>
     json<Playback>("POST", `${track(id)}/playback?inline=true&hifi=${wish.hifi}&bandwidth=${Math.round(wish.bandwidth)}&device=${wish.device}`),
-  renew: (base: string) => json<Renewal>("POST", "/v1/playback/renew", { base }),
+  renew: (url: string) => json<Renewal>("POST", "/v1/playback/renew", { url }),
   albumLoudness: (id: string) => json<AlbumLoudness>("GET", `/v1/albums/${encodeURIComponent(id)}/loudness`),
   albums: () => json<AlbumPage>("GET", "/v1/albums?limit=50"),
   albumPlayback: (id: string) => json<ListPlayback>("POST", `/v1/albums/${encodeURIComponent(id)}/playback`),

@@ -63,8 +63,6 @@ export interface Playback {
   /** Only for the premium tier: FLAC beside the AAC ladder. */
   hifi_url?: string;
   dash_url?: string;
-  /** What all its addresses begin with; another one once it is renewed. */
-  base?: string;
   /** From then on it had best be renewed. */
   renew?: string;
   expires: string;
@@ -76,6 +74,8 @@ export interface Playback {
 
 /** A playback that goes on with another ticket. */
 export interface Renewal {
+  /** What addresses began with until now, and what they begin with from now on. */
+  was: string;
   base: string;
   renew?: string;
   expires: string;
@@ -117,7 +117,6 @@ export interface ListPlayback {
   /** For players that cut each track at its bounds. */
   exact_url: string;
   exact_hifi_url?: string;
-  base?: string;
   renew?: string;
   expires: string;
   session?: string;

@@ -1,5 +1,5 @@
 import { api } from "../api/client";
-import type { ListPlayback } from "../api/types";
+import type { ListPlayback, Renewal } from "../api/types";
 import { startBandwidth } from "./engine";
 import { Memory } from "./memory";
 import { device } from "./settings";
@@ -15,8 +15,6 @@ export interface Ticket {
   memory?: Memory | undefined;
   rendition?: string | undefined;
   lossless?: boolean;
-  /** What all its addresses begin with. */
-  base?: string | undefined;
   /** When it had best be renewed, and when it ends: milliseconds since 1970. */
   renew: number;
   expires: number;
@@ -47,22 +45,20 @@ export async function albumTicket(id: string): Promise<{ ticket: Ticket; tracks:
 }
 
 interface Terms {
-  base?: string;
   renew?: string;
   expires: string;
   session?: string;
 }
 
-function termsOf(p: Terms): Pick<Ticket, "base" | "renew" | "expires" | "session"> {
+function termsOf(p: Terms): Pick<Ticket, "renew" | "expires" | "session"> {
   const expires = Date.parse(p.expires);
   const renew = Date.parse(p.renew ?? "");
-  return { base: p.base, expires, renew: Number.isFinite(renew) ? renew : expires, session: p.session ?? "" };
+  return { expires, renew: Number.isFinite(renew) ? renew : expires, session: p.session ?? "" };
 }
 
 /** moveTo changes a ticket into its renewed form. */
-function moveTo(t: Ticket, p: Terms & { base: string }): void {
-  const from = t.base ?? "";
-  const at = (url: string) => (url.startsWith(from) ? p.base + url.slice(from.length) : url);
+function moveTo(t: Ticket, p: Renewal): void {
+  const at = (url: string) => (url.startsWith(p.was) ? p.base + url.slice(p.was.length) : url);
   t.url = at(t.url);
   for (const k of ["hifi", "native", "nativeHifi"] as const) if (t[k] !== undefined) t[k] = at(t[k]);
   Object.assign(t, termsOf({ session: t.session, ...p }));
@@ -76,6 +72,7 @@ const pause = 30_000;
 /** Renewing keeps a ticket valid while it is in use, without a stop of the music. */
 export class Renewing {
   #moved: (from: string, to: string) => void;
+  #ticket: Ticket | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** moved is told what addresses began with, and what they begin with now. */
@@ -86,26 +83,31 @@ export class Renewing {
   /** follow renews a ticket from now on, in place of any other. */
   follow(t: Ticket): void {
     this.stop();
-    if (t.base && Number.isFinite(t.renew)) this.#after(t.renew - Date.now(), t);
+    this.#ticket = t;
+    if (Number.isFinite(t.renew)) this.#after(t.renew - Date.now());
   }
 
   stop(): void {
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#ticket = undefined;
   }
 
-  #after(ms: number, t: Ticket): void {
-    this.#timer = setTimeout(() => void this.#renew(t), Math.min(longest, Math.max(pause / 10, ms)));
+  #after(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.now(), Math.min(longest, Math.max(pause / 10, ms)));
   }
 
-  async #renew(t: Ticket): Promise<void> {
-    const timer = this.#timer;
-    const p = t.base ? await api.renew(t.base).catch(() => undefined) : undefined;
-    if (timer !== this.#timer || !t.base) return;
+  /** now renews the ticket at once, and tells whether it could. */
+  async now(): Promise<boolean> {
+    const t = this.#ticket;
+    if (!t || t.renew - Date.now() > longest) return false;
+    const p = await api.renew(t.url).catch(() => undefined);
+    if (t !== this.#ticket) return false;
     if (p) {
-      this.#moved(t.base, p.base);
+      this.#moved(p.was, p.base);
       moveTo(t, p);
     }
-    this.#after(p ? t.renew - Date.now() : pause, t); // at worst the player asks for another ticket.
+    this.#after(p ? t.renew - Date.now() : pause); // at worst the player asks for another ticket.
+    return p !== undefined;
   }
 }
