@@ -68,8 +68,9 @@ fuzz: ## every fuzz target for FUZZTIME (10s, or 5000x for a number of inputs)
 		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$p; done; done
 
 MUTANTS ?= 200000
-soak: ## what takes long: MUTANTS (200000) broken files through the decoders; uploads while the server is killed and connections are cut
+soak: ## what takes long: MUTANTS (200000) broken files through the decoders; uploads while the server is killed and connections are cut; 10,000 players on a cold track
 	MELODYUD_SOAK=1 go test -count=1 -timeout 1h -v -run 'NoAcknowledgedByteIsLostHowever' ./ingest
+	MELODYUD_SOAK=1 go test -count=1 -timeout 1h -v -run 'TenThousandPlayers' ./cmd/melodyud
 	MELODYUD_MUTANTS=$(MUTANTS) go test -count=1 -timeout 3h -v -run 'NoMutant' ./transcode/decode
 
 e2e: build ## upload and play in a real browser

@@ -35,9 +35,11 @@ type shelf struct {
 	opens   map[string]int
 	stats   int
 	away    atomic.Bool
+	slow    atomic.Int64 // nanoseconds an Open takes
 }
 
 func (s *shelf) Open(_ context.Context, key string, off, n int64) (io.ReadCloser, objectstore.Info, error) {
+	time.Sleep(time.Duration(s.slow.Load()))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opens[key]++

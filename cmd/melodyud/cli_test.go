@@ -38,6 +38,7 @@ type program struct {
 	t    *testing.T
 	data string
 	url  string
+	pid  int // of the server
 }
 
 // result is what a command left.
@@ -76,11 +77,11 @@ func (p *program) must(args ...string) string {
 	return r.out
 }
 
-// serving starts a server of its own for a test.
-func serving(t *testing.T) *program {
+// serving starts a server of its own for a test, with flags besides the usual ones.
+func serving(t *testing.T, flags ...string) *program {
 	t.Helper()
 	p := &program{t: t, data: t.TempDir()}
-	cmd := p.command("serve", "--addr", "127.0.0.1:0", "--ffmpeg", "-")
+	cmd := p.command(append([]string{"serve", "--addr", "127.0.0.1:0", "--ffmpeg", "-"}, flags...)...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -90,6 +91,7 @@ func serving(t *testing.T) *program {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	p.pid = cmd.Process.Pid
 	lines := bufio.NewScanner(out)
 	for lines.Scan() && p.url == "" {
 		p.url, _ = strings.CutPrefix(lines.Text(), "MelodyUD serves ")

@@ -59,8 +59,7 @@ type herd struct {
 
 // one is one listener of the herd.
 func (h *herd) one(ctx context.Context, ready func()) {
-	c := h.crowd.config
-	l := &listener{crowd: h.crowd, line: &line{timeout: c.Timeout, rate: c.Line, now: c.Now}}
+	l := &listener{crowd: h.crowd, line: h.crowd.line()}
 	defer context.AfterFunc(ctx, l.line.cut)()
 	defer l.line.cut()
 	address, ok := l.admission(ctx, 0)

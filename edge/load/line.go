@@ -22,6 +22,7 @@ type line struct {
 	timeout time.Duration
 	rate    int64 // bits a second; 0: no limit
 	now     func() time.Time
+	scratch *sync.Pool // of what bodies are read into: few are read at a time
 
 	mu   sync.Mutex
 	conn net.Conn // nil: none; guarded by mu, for cut
@@ -58,13 +59,15 @@ func (l *line) cut() {
 	l.hangUp()
 }
 
-// prepare connects without asking for anything.
+// prepare connects without asking for anything. Should the other side close the
+// connection for that, the first request makes another.
 func (l *line) prepare(ctx context.Context, address string) error {
 	u, err := url.Parse(address)
 	if err != nil {
 		return err
 	}
 	_, err = l.connect(ctx, u)
+	l.used = err == nil
 	return err
 }
 
@@ -226,13 +229,13 @@ func attributeJSON(object, name string) string {
 	return value
 }
 
-// scratch lends what bodies are read into: few are read at a time.
-var scratch = sync.Pool{New: func() any { return new([chunk]byte) }}
-
 // discard reads as fast as the listener's line allows.
 func (l *line) discard(ctx context.Context, conn net.Conn, body io.Reader) (n int64, err error) {
-	room := scratch.Get().(*[chunk]byte)
-	defer scratch.Put(room)
+	room, ok := l.scratch.Get().(*[chunk]byte)
+	if !ok {
+		room = new([chunk]byte)
+	}
+	defer l.scratch.Put(room)
 	began := l.now()
 	for {
 		got, err := body.Read(room[:])

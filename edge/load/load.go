@@ -96,6 +96,12 @@ type crowd struct {
 	seen   *seen
 	charts charts
 	lists  *lists
+
+	scratch sync.Pool
+}
+
+func (c *crowd) line() *line {
+	return &line{timeout: c.config.Timeout, rate: c.config.Line, now: c.config.Now, scratch: &c.scratch}
 }
 
 // arrive starts the listeners one by one over the ramp.
@@ -114,10 +120,7 @@ func (c *crowd) arrive(ctx context.Context, all *sync.WaitGroup) {
 func (c *crowd) listen(ctx context.Context, number int) {
 	c.seen.active.Add(1)
 	defer c.seen.active.Add(-1)
-	l := &listener{
-		crowd: c, dice: rand.New(rand.NewPCG(c.config.Seed, uint64(number))), line: &line{timeout: c.config.Timeout, rate: c.config.Line, now: c.config.Now},
-		speed: firstGuess,
-	}
+	l := &listener{crowd: c, dice: rand.New(rand.NewPCG(c.config.Seed, uint64(number))), line: c.line(), speed: firstGuess}
 	stop := context.AfterFunc(ctx, l.line.cut)
 	defer stop()
 	defer l.line.cut()
