@@ -25,8 +25,8 @@ type line struct {
 	scratch *sync.Pool // of what bodies are read into: few are read at a time
 
 	mu   sync.Mutex
-	conn net.Conn // nil: none; guarded by mu, for cut
-	dead bool     // cut
+	conn net.Conn // nil: none; only the listener changes it, under mu
+	dead bool     // cut; guarded by mu
 
 	host string // where conn leads
 	in   *bufio.Reader
@@ -56,7 +56,9 @@ func (l *line) cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.dead = true
-	l.hangUp()
+	if l.conn != nil {
+		_ = l.conn.Close()
+	}
 }
 
 // prepare connects without asking for anything. Should the other side close the
@@ -71,8 +73,10 @@ func (l *line) prepare(ctx context.Context, address string) error {
 	return err
 }
 
-// hangUp closes the connection. The caller holds mu.
+// hangUp gives the connection up.
 func (l *line) hangUp() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.conn != nil {
 		_ = l.conn.Close()
 	}
@@ -93,9 +97,7 @@ func (l *line) get(ctx context.Context, address string, text bool) (answer, erro
 		if err == nil {
 			return a, nil
 		}
-		l.mu.Lock()
 		l.hangUp()
-		l.mu.Unlock()
 		if !kept || a.firstByte > 0 || ctx.Err() != nil {
 			return a, err
 		}
@@ -133,9 +135,7 @@ func (l *line) try(ctx context.Context, u *url.URL, text bool) (a answer, err er
 	}
 	a.took, l.used = l.now().Sub(began), true
 	if res.Close {
-		l.mu.Lock()
 		l.hangUp()
-		l.mu.Unlock()
 	}
 	return a, nil
 }
@@ -152,19 +152,10 @@ func (l *line) response() (*http.Response, error) {
 
 // connect returns the connection to u's host.
 func (l *line) connect(ctx context.Context, u *url.URL) (net.Conn, error) {
-	l.mu.Lock()
-	conn, dead := l.conn, l.dead
-	if conn != nil && l.host != u.Host {
-		l.hangUp()
-		conn = nil
+	if l.conn != nil && l.host == u.Host {
+		return l.conn, nil
 	}
-	l.mu.Unlock()
-	if dead {
-		return nil, context.Canceled
-	}
-	if conn != nil {
-		return conn, nil
-	}
+	l.hangUp()
 	conn, err := dial(ctx, u, l.timeout)
 	if err != nil {
 		return nil, err
