@@ -253,6 +253,9 @@ func allowOrigins(h http.Header) {
 	h.Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, ETag, Age, Date, Cache-Status, Server-Timing")
 	h.Set("Timing-Allow-Origin", "*")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	// What players tell in the query makes no other answer of it: browsers, too, keep
+	// one for all (CMCD-8).
+	h.Set("No-Vary-Search", `params=("CMCD")`)
 }
 
 func preflight(w http.ResponseWriter, _ *http.Request) {

@@ -260,7 +260,7 @@ func (w *watcher) answer() *hotAnswer {
 var sharedFields = []string{
 	"Accept-Ranges", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Cache-Control", "Cache-Status",
 	"Content-Encoding", "Content-Length", "Content-Security-Policy", "Content-Type", "Cross-Origin-Resource-Policy",
-	"Etag", "Referrer-Policy", "Server-Timing", "Timing-Allow-Origin", "Vary", "X-Content-Type-Options", "X-Request-Id",
+	"Etag", "No-Vary-Search", "Referrer-Policy", "Server-Timing", "Timing-Allow-Origin", "Vary", "X-Content-Type-Options", "X-Request-Id",
 }
 
 // hotHead prints a head as net/http does, for an answer out of memory.

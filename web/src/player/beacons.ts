@@ -78,6 +78,11 @@ export class Reporter {
     on("emptied", () => this.#emptied());
   }
 
+  /** The name of what plays; also the CMCD session. */
+  get play(): string | undefined {
+    return this.#play?.id;
+  }
+
   /** start sends now and then, and when the page goes. */
   start(page: Pick<Window, "addEventListener" | "setInterval"> & { document: Pick<Document, "addEventListener" | "visibilityState"> } = window): void {
     page.setInterval(() => this.report(), every);

@@ -32,6 +32,8 @@ export interface Load {
   /** What is known of the addresses already, and the rendition it begins with. */
   memory?: Memory | undefined;
   rendition?: string | undefined;
+  /** Names the play towards the edge. */
+  session?: string | undefined;
 }
 
 /** Trouble says why the engine cannot go on by itself. */
@@ -268,6 +270,7 @@ export class Engine {
     this.hls = hls;
     this.#memory = what.memory;
     hls.config.startPosition = what.at > 0 ? what.at : -1;
+    if (what.session) hls.config.cmcd = { ...hls.config.cmcd, sessionId: what.session };
     const { Events } = HlsClass;
     hls.on(Events.MANIFEST_LOADED, (_e, data) => {
       this.loudness.value = readLoudness(data.sessionData?.["com.melodyud.loudness"]?.["VALUE"]);
@@ -415,6 +418,8 @@ export function startBandwidth(): number {
 
 /** config tunes hls.js for sound that starts at once and survives a tunnel. */
 const config: Partial<HlsConfig> = {
+  // In the query, as headers would ask for leave first; the edge tells caches not to mind it.
+  cmcd: { includeKeys: ["bl", "br", "d", "mtp", "ot", "sf", "sid", "st", "su"] },
   // fMP4 needs no transmuxing: a worker would only cost time, and a blob: in the page's policy.
   enableWorker: false,
   startFragPrefetch: true,

@@ -28,7 +28,9 @@ export class Memory {
 
   /** get returns what is known of an address. */
   get(url: string): File | undefined {
-    return this.#files.get(new URL(url, this.#base).href);
+    const bare = new URL(url, this.#base);
+    bare.searchParams.delete("CMCD"); // what hls.js tells with it makes no other file of it.
+    return this.#files.get(bare.href);
   }
 
   get empty(): boolean {

@@ -199,6 +199,7 @@ async function sound(hifi: boolean, at: number, start: boolean): Promise<void> {
     native: lossless ? ticket.nativeHifi : ticket.native,
     lossless, at, play: start, bounds: ticket.bounds,
     memory: ticket.memory, rendition: lossless === Boolean(ticket.lossless) ? ticket.rendition : undefined,
+    session: reporter.play,
   });
 }
 
