@@ -151,7 +151,7 @@ export class Reporter {
 
   /** interlude says that what sounds is not the track, such as an ad, or that it is again. */
   interlude(on: boolean): void {
-    if (on) this.#stop("paused");
+    if (on && this.#play?.started && !this.#play.over) this.#stop("paused");
     this.#interlude = on;
   }
 

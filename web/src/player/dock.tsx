@@ -36,6 +36,7 @@ export function Dock({ tier, shy }: { tier: Tier; shy: boolean }) {
   }, []);
   const t = q.current.value;
   const sound = q.engine.sound.value;
+  const ad = q.spot.value;
   return (
     <section class="dock" aria-label="Player" data-sound={sound} hidden={shy && !t}>
       {open.value === "queue" && <QueuePanel />}
@@ -44,8 +45,8 @@ export function Dock({ tier, shy }: { tier: Tier; shy: boolean }) {
         <div class="dock-track">
           {t ? <Cover key={t.id} track={t} size="medium" /> : <span class="cover cover-medium cover-none" />}
           <div class="dock-names">
-            <span class="dock-title">{t ? nameOf(t) : "Nothing is playing"}</span>
-            {q.trouble.value
+            <span class="dock-title numbers">{ad ? `Advertisement, ${Math.ceil(ad.left)} s` : t ? nameOf(t) : "Nothing is playing"}</span>
+            {ad ? <span class="soft">{[ad.advertiser, ad.title].filter(Boolean).join(": ")}</span> : q.trouble.value
               ? <span class="wrong dock-trouble">{q.trouble.value}</span>
               : <span class="soft">{t ? t.artist || "Unknown artist" : "Choose a track"}</span>}
           </div>
@@ -69,7 +70,7 @@ function Transport({ sound }: { sound: string }) {
   const waiting = sound === "loading" || sound === "stalled";
   return (
     <div class="transport">
-      <button type="button" class="icon-button" aria-label="Previous track" title="Previous (P)" disabled={!q.hasPrevious.value} onClick={q.previous}><Previous /></button>
+      <button type="button" class="icon-button" aria-label="Previous track" title="Previous (P)" disabled={!q.hasPrevious.value || q.engine.ads.on.value} onClick={q.previous}><Previous /></button>
       <button
         type="button"
         class={`play-button${waiting ? " waiting" : ""}`}
@@ -81,7 +82,7 @@ function Transport({ sound }: { sound: string }) {
       >
         {going ? <Pause /> : <Play />}
       </button>
-      <button type="button" class="icon-button" aria-label="Next track" title="Next (N)" disabled={!q.hasNext.value} onClick={q.next}><Next /></button>
+      <button type="button" class="icon-button" aria-label="Next track" title="Next (N)" disabled={!q.hasNext.value || q.engine.ads.on.value} onClick={q.next}><Next /></button>
     </div>
   );
 }
@@ -101,7 +102,7 @@ function SeekBar() {
         leap={30}
         text={`${spoken(position)} of ${spoken(duration)}`}
         buffered={q.buffered.value}
-        disabled={duration === 0}
+        disabled={duration === 0 || q.engine.ads.on.value}
         onInput={(v) => q.seek(v)}
       />
       <span class="seek-time" aria-hidden="true">{q.current.value ? clock(Math.round(duration)) : "–:––"}</span>

@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals";
 import type Hls from "hls.js";
 import type { ErrorData, HlsConfig, Level } from "hls.js";
+import { Ads, listPolicy, type Tell } from "./ads";
 import { followCodecs } from "./codecs";
 import { findFlac, type FlacFormat } from "./flac";
 import { cutAtJoins } from "./joins";
@@ -77,6 +78,10 @@ export class Engine {
   /** Milliseconds from being told to play to the first sound; undefined until then. */
   readonly startup = signal<number | undefined>(undefined);
   hls: Hls | undefined;
+  /** The breaks: while one is on, what sounds is not the music. */
+  readonly ads: Ads;
+  /** Hears what is told of ads. */
+  onAd: Tell = () => undefined;
 
   #onTrouble: (t: Trouble) => void;
   #levels: Level[] = [];
@@ -97,6 +102,7 @@ export class Engine {
     this.#onTrouble = onTrouble;
     this.audio = new Audio();
     this.audio.preload = "auto";
+    this.ads = new Ads(this.audio, (what, about) => this.onAd(what, about), () => this.#resumed());
     this.#listen(onEnded);
   }
 
@@ -109,7 +115,7 @@ export class Engine {
     a.addEventListener("seeking", () => this.#tick());
     a.addEventListener("progress", () => this.#readBuffered());
     a.addEventListener("durationchange", () => {
-      this.duration.value = Number.isFinite(a.duration) ? a.duration : 0;
+      if (!this.ads.on.value) this.duration.value = Number.isFinite(a.duration) ? a.duration : 0;
     });
     a.addEventListener("playing", () => {
       if (!this.#started) this.startup.value = performance.now() - this.#pressed;
@@ -127,6 +133,7 @@ export class Engine {
       this.#worry();
     });
     a.addEventListener("ended", () => {
+      if (this.ads.on.value) return;
       set("ended")();
       onEnded();
     });
@@ -178,6 +185,7 @@ export class Engine {
 
   #reset(): void {
     this.#calm();
+    this.ads.forget();
     this.hls?.destroy();
     this.hls = undefined;
     this.#memory = undefined;
@@ -230,7 +238,9 @@ export class Engine {
       bandwidth: () => engine.bandwidth(),
       saw: (what) => (engine.seen.value = what),
       moved: (url) => engine.#nowAt(url),
-      refused: (what) => (engine.refusal = what),
+      refused: (what) => {
+        if (!engine.ads.on.peek()) engine.refusal = what; // else it is about an ad, which is passed over.
+      },
     };
   }
 
@@ -272,6 +282,7 @@ export class Engine {
     hls.config.startPosition = what.at > 0 ? what.at : -1;
     if (what.session) hls.config.cmcd = { ...hls.config.cmcd, sessionId: what.session };
     const { Events } = HlsClass;
+    this.ads.follow(HlsClass, hls);
     hls.on(Events.MANIFEST_LOADED, (_e, data) => {
       this.loudness.value = readLoudness(data.sessionData?.["com.melodyud.loudness"]?.["VALUE"]);
     });
@@ -347,7 +358,19 @@ export class Engine {
     this.#patience = undefined;
   }
 
+  /** resumed: the audio element has the music again. */
+  #resumed(): void {
+    if (Number.isFinite(this.audio.duration)) this.duration.value = this.audio.duration;
+    this.#tick();
+  }
+
+  /** now is where the music is, or waits, in seconds. */
+  get now(): number {
+    return this.ads.on.value ? this.position.value : this.audio.currentTime;
+  }
+
   #tick(): void {
+    if (this.ads.on.value) return;
     this.position.value = this.audio.currentTime;
     this.#readBuffered();
   }
@@ -377,6 +400,7 @@ export class Engine {
 
   /** seek goes to a time in seconds, kept inside the track. */
   seek(to: number): void {
+    if (this.ads.on.value) return;
     const end = this.duration.value;
     this.audio.currentTime = Math.min(Math.max(0, to), end > 0 ? Math.max(0, end - 0.05) : to);
     this.position.value = this.audio.currentTime;
@@ -431,4 +455,5 @@ const config: Partial<HlsConfig> = {
   maxMaxBufferLength: 90,
   backBufferLength: 60,
   lowLatencyMode: false,
+  interstitialAssetListLoadPolicy: listPolicy,
 };

@@ -67,7 +67,7 @@ function playlists(HlsClass: typeof Hls, desk: Desk) {
       stats.loading = { start: now, first: now, end: now };
       stats.loaded = stats.total = file.body.length;
       const data = new TextDecoder().decode(file.body);
-      queueMicrotask(() => this.context && callbacks.onSuccess({ url: context.url, data, code: 200 }, stats, context, null));
+      queueMicrotask(() => this.context && callbacks.onSuccess({ url: new URL(context.url, location.href).href, data, code: 200 }, stats, context, null));
     }
 
     #listening(callbacks: LoaderCallbacks<PlaylistLoaderContext>): LoaderCallbacks<PlaylistLoaderContext> {

@@ -28,6 +28,20 @@ export const engine = new Engine(onTrouble, onEnded);
 /** Tells the edge what is heard. */
 export const reporter = new Reporter(engine.audio);
 reporter.start();
+engine.onAd = (what, about) => {
+  reporter.ad(what, about);
+  if (what === "impression" || what === "completed") ahead.forget(); // what was asked for before may have the same break once more.
+  if (what !== "quartile") reporter.report();
+};
+effect(() => reporter.interlude(engine.ads.on.value));
+/** Whether an ad is heard: nothing is skipped then. */
+const interrupted = () => engine.ads.on.peek();
+/** What is heard instead of the music. */
+export const spot = engine.ads.spot;
+effect(() => {
+  const { advertiser, left } = spot.value ?? {};
+  if (left !== undefined && left === spot.peek()?.duration) announce(`Advertisement${advertiser ? ` by ${advertiser}` : ""}, ${Math.ceil(left)} seconds.`);
+});
 
 /** Part is a track of several that play as one, with its bounds in seconds. */
 interface Part {
@@ -219,7 +233,7 @@ function giveUp(text: string): void {
 function onTrouble(t: Trouble): void {
   const track = current.value;
   if (!track) return;
-  const at = engine.audio.currentTime;
+  const at = engine.now;
   if (hifiOn.value && t !== "ticket" && t !== "refused") {
     say("Hi-fi could not be played smoothly here, so this track goes on in standard quality.");
     void sound(false, at, true);
@@ -252,6 +266,7 @@ function onEnded(): void {
 
 /** next goes to what was lined up, or on in the album or the list. */
 export function next(): void {
+  if (interrupted()) return;
   const t = upcoming.value;
   const p = t && parts.value[place.value.index + 1];
   if (p) seekTo(p);
@@ -278,6 +293,7 @@ export function seek(to: number): void {
 
 /** previous goes to the start of the track first, as players do. */
 export function previous(): void {
+  if (interrupted()) return;
   const { order, index } = place.value;
   const lined = parts.value.length === 0 && current.value?.id !== order[index]?.id; // then back to where the list was.
   const [p, t] = [parts.value[index - 1], order[lined ? index : index - 1]];
@@ -316,7 +332,7 @@ export function toggle(): void {
 }
 
 export function skip(seconds: number): void {
-  if (current.value) engine.seek(engine.audio.currentTime + seconds); // of an album, also over a join
+  if (current.value) engine.seek(engine.now + seconds); // of an album, also over a join
 }
 
 /** wantHifi switches the family of sound where the music is. */
@@ -326,7 +342,7 @@ export function wantHifi(on: boolean): void {
   announce(on ? "Hi-fi on." : "Hi-fi off.");
   if (!current.value || !ticket || on === hifiOn.value) return;
   const playing = engine.sound.value !== "paused" && engine.sound.value !== "ended";
-  void sound(on, engine.audio.currentTime, playing);
+  void sound(on, engine.now, playing);
 }
 
 /** silence stops everything, as when the listener signs out. */
