@@ -1,0 +1,121 @@
+package node_test
+
+import (
+	"net/http"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/melodyud/melodyud/internal/node"
+	"github.com/melodyud/melodyud/internal/realtest"
+)
+
+// player is one device of a listener, at one edge.
+type player struct {
+	*person
+	edge, device, segment string
+}
+
+// presses asks for a ticket, as pressing play does.
+func (d *player) presses(track string) {
+	d.t.Helper()
+	var playback struct{ URL string }
+	d.json("POST", "/v1/tracks/"+track+"/playback?device="+d.device, nil, &playback)
+	main := path(d.t, playback.URL)
+	list := d.once200(main)
+	media := path(d.t, d.resolve(d.edge+main, uris(list)[0]))
+	d.segment = path(d.t, d.resolve(d.edge+media, uris(d.once200(media))[0]))
+}
+
+func (d *player) once200(path string) []byte {
+	d.t.Helper()
+	return d.fetch(d.edge + path)
+}
+
+// hearsMore fetches a segment and returns the code of a refusal.
+func (d *player) hearsMore() string {
+	d.t.Helper()
+	a, err := d.once("GET", d.edge+d.segment, nil)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if a.status == http.StatusOK {
+		return ""
+	}
+	if a.status != http.StatusForbidden || a.header.Get("Access-Control-Allow-Origin") != "*" {
+		d.t.Errorf("refused with %d", a.status)
+	}
+	return a.problem().Code
+}
+
+func TestAnAccountPlaysOnOneDeviceAtATimeWhateverTheEdge(t *testing.T) {
+	t.Parallel()
+	shared, server := t.TempDir(), realtest.StartRedis(t)
+	c := node.Config{
+		DB: "sqlite:" + filepath.Join(shared, "rows.db"), Objects: "dir:" + filepath.Join(shared, "objects"), Queue: server.URL,
+		Ladder: oneQuality(), EdgeLimits: node.EdgeLimits{StreamsFree: 1, StreamsPremium: 1},
+	}
+	first := c
+	first.Data = t.TempDir()
+	base := start(t, first)
+	second := c
+	second.Roles = []node.Role{node.RoleEdge}
+	p := as(t, base, first.Data)
+	p.patience = time.Minute
+	track := p.upload("song.wav", song(t, 2, 95))
+	p.await(track)
+	phone, desk := &player{p, base, "phone", ""}, &player{p, start(t, second), "desk", ""}
+	phone.presses(track)
+	desk.presses(track)
+	if code := phone.hearsMore(); code != "" {
+		t.Fatalf("the phone alone: %s", code)
+	}
+	p.eventually("the edges to know of the phone", func() bool { return len(keys(t, server.URL, "melodyud:streams:*")) == 1 })
+	if code := desk.hearsMore(); code != "" {
+		t.Fatalf("the desk, which was pressed last: %s", code)
+	}
+	p.eventually("the phone to stop", func() bool { return phone.hearsMore() == "playback.elsewhere" })
+	if code := desk.hearsMore(); code != "" {
+		t.Errorf("the desk goes on: %s", code)
+	}
+	phone.presses(track)
+	if code := phone.hearsMore(); code != "" {
+		t.Errorf("the phone, pressed again: %s", code)
+	}
+	p.eventually("the desk to stop", func() bool { return desk.hearsMore() == "playback.elsewhere" })
+}
+
+func keys(t *testing.T, server, pattern string) []string {
+	t.Helper()
+	options, err := redis.ParseURL(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(options)
+	defer client.Close()
+	found, err := client.Keys(t.Context(), pattern).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestRequestsThatComeTooFastAreToldWhenToComeAgain(t *testing.T) { // standards §5.3
+	t.Parallel()
+	s := newStage(t, node.Config{EdgeLimits: node.EdgeLimits{RateStranger: 0.1}})
+	for i := range 5 {
+		a, err := s.once("GET", "/p/made-up/trk/rel/index.m3u8", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, code := http.StatusForbidden, "ticket.invalid"
+		if i >= 3 {
+			want, code = http.StatusServiceUnavailable, "playback.too-fast"
+		}
+		if a.status != want || a.problem().Code != code || (a.header.Get("Retry-After") != "") != (i >= 3) {
+			t.Errorf("request %d with a bad ticket: %d %s", i, a.status, a.body)
+		}
+	}
+}
