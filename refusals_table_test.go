@@ -86,13 +86,17 @@ var whatToDo = map[string]string{
 	"page.cursor": "Begin the list again without `cursor`.",
 
 	"playback.country-unknown":   "Nothing to do as a listener; the operator can give the edge a database of countries (`--geo-db`).",
+	"playback.elsewhere":         "Press play on the device where you want to listen. The operator sets how many play at once with `--streams-free` and `--streams-premium`.",
 	"playback.no-common-quality": "Play the tracks one by one.",
 	"playback.no-encryption":     "Ask without `encrypt`; the operator turns encryption on with keys.",
+	"playback.no-renewal":        "Ask for playback anew.",
 	"playback.not-found":         "Ask the API for a new playback link; the track may have been withdrawn.",
 	"playback.premium-only":      "Play one of the AAC qualities, or change to the premium plan.",
 	"playback.revoked":           "Ask for playback anew, if you still may listen; the operator can tell why it ended.",
 	"playback.signed-out":        "Sign in again.",
 	"playback.territory":         "Nothing to do: the creator decides where a track plays.",
+	"playback.too-fast":          "Wait for `Retry-After`; players do so by themselves. The operator sets the rates with `--rate-free` and `--rate-stranger`.",
+	"playback.too-many-streams":  "Stop the music on another device; it counts no more soon after. The operator sets how many play at once with `--streams-free` and `--streams-premium`.",
 	"playback.unavailable":       "Try again after `Retry-After`; players do so by themselves.",
 	"playback.withdrawn":         "Nothing: the creator took the track away.",
 	"playlist.length":            "Choose 1 to 100 tracks.",
@@ -120,6 +124,9 @@ var whatToDo = map[string]string{
 	"too-large":          "Send less at once.",
 	"unauthenticated":    "Send a key, or sign in.",
 	"unavailable":        "Try again after `Retry-After`.",
+
+	"territory.both": "Send `only` or `except`, not both.",
+	"territory.code": "Write ISO 3166-1 codes of two letters.",
 
 	"ticket.expired": "Ask the API for a new playback link.",
 	"ticket.invalid": "Ask the API for a new playback link, and keep it whole when copying.",
