@@ -259,8 +259,9 @@ func (w *watcher) answer() *hotAnswer {
 // that are made anew for each.
 var sharedFields = []string{
 	"Accept-Ranges", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Cache-Control", "Cache-Status",
-	"Content-Encoding", "Content-Length", "Content-Security-Policy", "Content-Type", "Cross-Origin-Resource-Policy",
-	"Etag", "No-Vary-Search", "Referrer-Policy", "Server-Timing", "Timing-Allow-Origin", "Vary", "X-Content-Type-Options", "X-Request-Id",
+	"Cmsd-Static", "Content-Encoding", "Content-Length", "Content-Security-Policy", "Content-Type",
+	"Cross-Origin-Resource-Policy", "Etag", "No-Vary-Search", "Referrer-Policy", "Server-Timing", "Timing-Allow-Origin",
+	"Vary", "X-Content-Type-Options", "X-Request-Id",
 }
 
 // hotHead prints a head as net/http does, for an answer out of memory.
@@ -270,7 +271,7 @@ func hotHead(h http.Header) []byte {
 		h.Set(cachestatus.Name, cache.Status{}.Header(cacheName))
 	}
 	if h.Get("Server-Timing") != "" {
-		h.Set("Server-Timing", "edge;dur=0.0") // it takes microseconds
+		h.Set("Server-Timing", "edge;dur=0.0, auth;dur=0.0") // it takes microseconds
 	}
 	out := bytes.NewBufferString("HTTP/1.1 200 OK\r\n")
 	_ = h.Write(out) // a buffer takes all
