@@ -67,6 +67,17 @@ func TestTellingAgainChangesNothing(t *testing.T) { // CE-1
 	}
 }
 
+func TestWhatWasKeptButNotAcknowledgedIsKeptOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil, &events{mute: true})
+	if rec := f.tell(story); rec.Code != http.StatusServiceUnavailable || len(f.log.all()) != 5 {
+		t.Fatalf("%d, %d kept", rec.Code, len(f.log.all()))
+	}
+	if rec := f.tell(story); rec.Code != http.StatusNoContent || len(f.log.all()) != 5 {
+		t.Errorf("%d, %d kept", rec.Code, len(f.log.all()))
+	}
+}
+
 func TestAnAnswerComesAfterTheLogHasIt(t *testing.T) {
 	t.Parallel()
 	log := &events{gate: make(chan struct{}), began: make(chan struct{})}

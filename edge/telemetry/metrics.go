@@ -55,10 +55,11 @@ func (m *metrics) observe(typ string, f *melodyud.PlaybackFact) {
 		m.plays.WithLabelValues(f.Tier, name).Inc()
 	}
 	took := (time.Duration(f.Took) * time.Millisecond).Seconds()
-	switch typ {
-	case melodyud.PlaybackStarted:
+	switch {
+	case took == 0: // it is not known, or a track follows another without a gap
+	case typ == melodyud.PlaybackStarted:
 		m.startup.WithLabelValues(f.Tier).Observe(took)
-	case melodyud.PlaybackStalled:
+	case typ == melodyud.PlaybackStalled:
 		m.stall.WithLabelValues(f.Tier).Observe(took)
 	}
 	for _, i := range f.Heard {

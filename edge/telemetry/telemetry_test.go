@@ -40,6 +40,7 @@ type events struct {
 	kept  []melodyud.Event
 	known map[melodyud.EventID]bool
 	calls int
+	mute  bool // keeps, but says that it did not
 }
 
 func (l *events) Append(ctx context.Context, topic string, all ...melodyud.Event) error {
@@ -62,6 +63,10 @@ func (l *events) Append(ctx context.Context, topic string, all ...melodyud.Event
 			l.known[e.ID] = true
 			l.kept = append(l.kept, e)
 		}
+	}
+	if l.mute {
+		l.mute = false
+		return melodyud.ErrUnavailable
 	}
 	return nil
 }
