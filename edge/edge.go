@@ -32,6 +32,7 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/edge/cache"
+	"github.com/melodyud/melodyud/edge/cachestatus"
 	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/objectstore"
 	"github.com/melodyud/melodyud/internal/ops"
@@ -171,6 +172,8 @@ type play struct {
 	cipher   *cbc               // nil: segments are clear
 	claims   ticket.Claims
 	release  *release
+	made     cachestatus.Status // of the manifest
+	timing   timing
 	watched  *watcher // notes the answer; nil: nobody does
 }
 
@@ -196,19 +199,25 @@ func (e *Edge) open(serve handler) http.Handler {
 // admit decides by allow alone whether the listener may have it: Resident does not
 // come by here.
 func (e *Edge) admit(r *http.Request) (play, error) {
+	t := timing{began: e.config.Now()}
 	claims, err := e.allowed(r, "/p/")
 	if err != nil {
 		return play{}, err
 	}
+	checked := e.config.Now()
+	t.auth = checked.Sub(t.began)
 	id, err := melodyud.ParseReleaseID(r.PathValue("release"))
 	if err != nil {
 		return play{}, errGone.Because(err)
 	}
-	known, err := e.releases.get(r.Context(), id)
+	known, made, err := e.find(r.Context(), id)
 	if err != nil {
 		return play{}, err
 	}
-	return play{manifest: known.manifest, offsets: known.offsets, claims: claims, release: known}, nil
+	if made.Forward != "" {
+		t.origin = e.config.Now().Sub(checked)
+	}
+	return play{manifest: known.manifest, offsets: known.offsets, claims: claims, release: known, made: made, timing: t}, nil
 }
 
 var (
@@ -241,7 +250,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		err = errBusy.Because(err)
 	}
 	h := w.Header()
-	for _, name := range []string{"Etag", "Accept-Ranges", "Last-Modified", "Content-Encoding"} {
+	for _, name := range []string{"Etag", "Accept-Ranges", "Last-Modified", "Content-Encoding", cachestatus.Name} {
 		h.Del(name)
 	}
 	api.WriteProblem(w, r, err)
@@ -250,7 +259,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 // allowOrigins lets players on any site read media (HLS-82).
 func allowOrigins(h http.Header) {
 	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, ETag, Age, Date, Cache-Status, Server-Timing")
+	h.Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, ETag, Age, Date, Cache-Status, CMSD-Static, Server-Timing")
 	h.Set("Timing-Allow-Origin", "*")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	// What players tell in the query makes no other answer of it: browsers, too, keep

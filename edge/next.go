@@ -15,8 +15,8 @@ const readAhead = 4
 // goesOn has the cache fetch what is likely asked for after segment i, if it has
 // nothing better to do: what the player names (CMCD nor), and the segments that follow.
 func (e *Edge) goesOn(r *http.Request, p play, found *melodyud.Rendition, i int) {
-	if r.Method != http.MethodGet {
-		return
+	if r.Method != http.MethodGet || urgencyOf(r) > urgencyDefault {
+		return // what is itself for later leaves the store to others (EDGE-15)
 	}
 	end := p.first + len(p.manifest.Segments)
 	if n, ok := nextOf(r, end); ok && n >= p.first {

@@ -40,6 +40,7 @@ func (e *Edge) segment(w http.ResponseWriter, r *http.Request, p play) error {
 			return err
 		}
 	}
+	describe(w.Header(), found, i)
 	err = e.stretch(w, r, p, found, part{starts[i], starts[i+1] - starts[i]}, as)
 	if err == nil {
 		e.goesOn(r, p, found, i)
@@ -63,7 +64,6 @@ var clear = shape{
 
 // stretch answers with a part of a track file.
 func (e *Edge) stretch(w http.ResponseWriter, r *http.Request, p play, found *melodyud.Rendition, part part, as shape) error {
-	began := e.config.Now()
 	key := "media/" + p.manifest.RenderHash + "/" + found.File
 	body := e.blocks.Reader(r.Context(), key, found.Size, part.offset, part.length)
 	if r.Method == http.MethodGet { // fail before the headers are out, if at all
@@ -75,9 +75,7 @@ func (e *Edge) stretch(w http.ResponseWriter, r *http.Request, p play, found *me
 	if err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Cache-Status", body.Status().Header(cacheName))
-	h.Set("Server-Timing", fmt.Sprintf("edge;dur=%.1f", float64(e.config.Now().Sub(began).Microseconds())/1000))
+	p.timing.tell(w.Header(), e.config.Now(), body.Status())
 	if sent == io.ReadSeeker(body) {
 		p.watched.stretched(key, part)
 		w = direct{w, body}

@@ -1,0 +1,66 @@
+package edge
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/edge/cache"
+	"github.com/melodyud/melodyud/edge/cachestatus"
+)
+
+// timing is how long parts of a request took, for Server-Timing.
+type timing struct {
+	began  time.Time
+	auth   time.Duration // until the ticket was checked
+	origin time.Duration // that the store was waited for, before the sound
+}
+
+// tell says where sound came from and how long that took (EDGE-11, EDGE-12).
+func (t timing) tell(h http.Header, now time.Time, s cache.Status) {
+	h.Set(cachestatus.Name, s.Header(cacheName))
+	b := appendTiming(nil, "edge", now.Sub(t.began))
+	if origin := t.origin + s.Waited; origin > 0 {
+		b = appendTiming(append(b, ", "...), "origin", origin)
+	}
+	b = appendTiming(append(b, ", "...), "auth", t.auth)
+	h.Set("Server-Timing", string(b))
+}
+
+// appendTiming appends milliseconds with one digit behind the point.
+func appendTiming(b []byte, name string, took time.Duration) []byte {
+	b = append(append(b, name...), ";dur="...)
+	return strconv.AppendFloat(b, float64(took.Microseconds())/1000, 'f', 1, 64)
+}
+
+// find is releases.get that also says where the manifest came from, for playlists,
+// which are made of it (EDGE-3, EDGE-11).
+func (e *Edge) find(ctx context.Context, id melodyud.ReleaseID) (*release, cachestatus.Status, error) {
+	how := cachestatus.Status{Cache: cacheName}
+	old, ok := e.releases.known.GetIfPresent(id)
+	switch {
+	case !ok:
+		how.Forward, how.Stored = cachestatus.URIMiss, true
+	case !e.releases.recent(old):
+		how.Forward = cachestatus.Stale
+	}
+	known, err := e.releases.get(ctx, id)
+	if err != nil {
+		return nil, how, err
+	}
+	if late := e.releases.since(&known.checked) - fresh; late >= 0 {
+		how.TTL, how.HasTTL = -late, true
+	}
+	return known, how, nil
+}
+
+// describe tells players what segment i is (CMSD-Static, CTA-5006).
+func describe(h http.Header, r *melodyud.Rendition, i int) {
+	b := strconv.AppendInt([]byte("br="), int64(r.AverageBandwidth+500)/1000, 10)
+	if rate := int64(r.SampleRate); rate > 0 && i < len(r.Durations) {
+		b = strconv.AppendInt(append(b, ",d="...), (r.Durations[i]*1000+rate/2)/rate, 10)
+	}
+	h.Set("CMSD-Static", string(append(b, ",ot=a,st=v"...)))
+}
