@@ -100,6 +100,28 @@ test("music plays past five seconds in one continuous range, holds and seeks", a
   expect((await playing(page)).ranges.length).toBe(1);
 });
 
+test("a press of play asks for nothing but sound, and a ready track for less (HLS-5)", async () => {
+  await page.reload();
+  await page.locator("[data-track]").first().waitFor();
+  const asked: string[] = [];
+  const note = (r: { url(): string }) => void (/\/(playback|p)[/?]/.test(r.url()) && asked.push(r.url().replace(/.*\/(\w+\.\w+|playback)(\?.*)?$/, "$1")));
+  page.on("request", note);
+  await page.getByRole("button", { name: "Play Harbour Lights" }).click();
+  await reached(page, 3);
+  expect(asked.filter((a) => !a.endsWith("m4s") && a !== "playback")).toEqual([]);
+  expect(new Set(asked.filter((a) => a.endsWith("m4s"))).size).toBe(asked.filter((a) => a.endsWith("m4s")).length); // none twice
+  await expect.poll(() => asked.includes("playback")).toBe(true); // the next one was asked for
+  await page.getByRole("slider", { name: "Position" }).press("Home");
+  asked.length = 0;
+  await page.keyboard.press("n");
+  await reached(page, 1);
+  expect(asked.filter((a) => !a.endsWith("m4s") && a !== "playback")).toEqual([]);
+  page.off("request", note);
+  await page.getByRole("button", { name: "Play Harbour Lights" }).click();
+  await page.waitForFunction(() => document.querySelector(".dock-title")?.textContent === "Harbour Lights");
+  await reached(page, 0.5);
+});
+
 test("each quality can be chosen and is heard", async () => {
   await page.getByRole("slider", { name: "Position" }).press("Home");
   for (const label of ["AAC 64 kbit/s", "AAC 256 kbit/s", "AAC 96 kbit/s"]) {
@@ -146,44 +168,45 @@ test("the encrypted form plays in the page like the clear one", async () => {
   const keys: string[] = [];
   const fetched = (r: { url(): string }) => void (/\/encrypted\/aes-128\/.*\.key$/.test(r.url()) && keys.push(r.url()));
   page.on("request", fetched);
-  await page.route("**/v1/tracks/*/playback", (route) => route.continue({ url: `${route.request().url()}?encrypt=true` }));
+  await page.route("**/v1/tracks/*/playback?*", (route) => route.continue({ url: `${route.request().url()}&encrypt=true` }));
+  await page.reload(); // what was asked for ahead is clear.
   await page.getByRole("button", { name: "Play First Take" }).click();
   await reached(page, 5.2);
   const now = await playing(page);
   expect(now.ranges.length).toBe(1);
   expect(now.duration).toBeCloseTo(48, 0);
   expect(keys.length).toBeGreaterThan(0);
-  await page.unroute("**/v1/tracks/*/playback");
+  await page.unroute("**/v1/tracks/*/playback?*");
   page.off("request", fetched);
 });
 
 test("a preview plays as a short track of its own", async () => {
-  const previews: { start_seconds: number; duration_seconds: number }[] = [];
-  await page.route("**/v1/tracks/*/playback", async (route) => {
-    const track = route.request().url().replace("/playback", "");
+  const previews = new Map<string, { start_seconds: number; duration_seconds: number }>();
+  await page.route("**/v1/tracks/*/playback?*", async (route) => {
+    const track = route.request().url().split("/playback")[0] ?? "";
     await page.evaluate(
       (url) => fetch(url, { method: "PATCH", headers: { "Content-Type": "application/json" }, body: '{"preview_start_seconds":14}' }),
       track,
     );
     const preview = await route.fetch({ url: `${track}/preview` });
-    const answer = (await preview.json()) as (typeof previews)[0];
-    previews.push(answer);
+    const answer = (await preview.json()) as { start_seconds: number; duration_seconds: number };
+    previews.set(track.split("/").at(-1) ?? "", answer);
     await route.fulfill({ json: { ...answer, track: {} } });
   });
-  await page.getByRole("button", { name: "Play Harbour Lights" }).click(); // so that the next one is asked for anew
-  await page.waitForFunction(() => document.querySelector(".dock-title")?.textContent === "Harbour Lights");
+  await page.reload(); // so that all are asked for anew
+  const id = (await page.locator("[data-track]", { hasText: "First Take" }).getAttribute("data-track")) ?? "";
   await page.getByRole("button", { name: "Play First Take" }).click();
   await page.waitForFunction(() => document.querySelector(".dock-title")?.textContent?.startsWith("First Take"));
   await reached(page, 5.2);
   const now = await playing(page);
-  const { start_seconds: start, duration_seconds: length } = previews.at(-1)!;
+  const { start_seconds: start, duration_seconds: length } = previews.get(id)!;
   expect(Math.abs(start - 14)).toBeLessThan(2.1);
   expect(length).toBeGreaterThan(26);
   expect(length).toBeLessThanOrEqual(30);
   expect(Math.abs(now.duration - length)).toBeLessThan(0.05);
   expect(now.ranges.length).toBe(1);
   expect(now.ranges[0]?.[0]).toBeLessThan(0.01);
-  await page.unroute("**/v1/tracks/*/playback");
+  await page.unroute("**/v1/tracks/*/playback?*");
 });
 
 test("the next track follows by itself", async () => {
