@@ -64,9 +64,11 @@ type Cache struct {
 	peers  *peers // nil: none
 	warm   chan errand
 
-	slots   chan struct{} // one for each block being filled
-	mu      sync.Mutex
-	flights map[block]*fill // guarded by mu
+	slots     chan struct{} // one for each block being filled from afar
+	diskSlots chan struct{} // one for each block being read from the disk
+	breaker   breaker
+	mu        sync.Mutex
+	flights   map[block]*fill // guarded by mu
 
 	life    context.Context // of all fills
 	stop    context.CancelFunc
@@ -109,7 +111,8 @@ func New(c Config) (*Cache, error) {
 		slots: make(chan struct{}, min(max(c.Bytes/fillPart/c.Block, 1), mostSlots)),
 		warm:  make(chan errand, warmQueue),
 	}
-	k.absent.now = c.Now
+	k.diskSlots = make(chan struct{}, (cap(k.slots)+3)/4)
+	k.absent.now, k.breaker.now = c.Now, c.Now
 	var err error
 	if k.disk, err = newDisk(c, k.meters); err != nil {
 		return nil, err
@@ -118,7 +121,7 @@ func New(c Config) (*Cache, error) {
 		return nil, err
 	}
 	k.blocks, err = otter.New(&otter.Options[block, *entry]{
-		MaximumWeight: uint64(max(c.Bytes-int64(cap(k.slots))*c.Block-k.disk.pending(), c.Block)),
+		MaximumWeight: uint64(max(c.Bytes-int64(cap(k.slots)+cap(k.diskSlots))*c.Block-k.disk.pending(), c.Block)),
 		Weigher:       func(b block, e *entry) uint32 { return uint32(len(e.data) + len(b.key) + overhead) },
 	})
 	if err != nil {

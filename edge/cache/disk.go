@@ -112,11 +112,19 @@ func (d *disk) bytes() int64 {
 	return d.shelf.used
 }
 
-// read fills f from its file, if there is a sound one.
-func (d *disk) read(f *fill) bool {
+// has reports whether there is a file for a block.
+func (d *disk) has(b block) bool {
 	if d == nil {
 		return false
 	}
+	name := idOf(b, d.block)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.shelf.known[name] != nil
+}
+
+// read fills f from its file, if there is a sound one.
+func (d *disk) read(f *fill) bool {
 	i := d.find(idOf(f.block, d.block))
 	if i == nil {
 		return false

@@ -92,21 +92,36 @@ func (c *Cache) land(f *fill, err error) {
 func (c *Cache) lead(f *fill) error {
 	ctx, cancel := context.WithTimeout(c.life, c.config.FillTimeout)
 	defer cancel()
-	start := f.block.index * c.config.Block
-	if start >= f.size {
+	if f.length(c.config.Block) <= 0 {
 		return fmt.Errorf("block %d of object %s, which has %d bytes", f.block.index, f.block.key, f.size)
 	}
+	if c.disk.has(f.block) && c.inTurn(ctx, c.diskSlots, f, func() error { return c.fromDisk(f) }) == nil {
+		return nil
+	}
+	return c.inTurn(ctx, c.slots, f, func() error { return c.pour(ctx, f) })
+}
+
+// inTurn fills f when there is a place among the others. A store that hangs takes up
+// no places of the disk's.
+func (c *Cache) inTurn(ctx context.Context, places chan struct{}, f *fill, pour func() error) error {
 	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
+	case places <- struct{}{}:
+		defer func() { <-places }()
 	case <-ctx.Done():
 		return errBusy
 	}
 	if c.abandoned(f) {
 		return errNobody
 	}
-	f.allocate(min(c.config.Block, f.size-start))
-	return c.pour(ctx, f)
+	f.allocate(f.length(c.config.Block))
+	return pour()
+}
+
+func (c *Cache) fromDisk(f *fill) error {
+	if !c.disk.read(f) {
+		return errCorrupt
+	}
+	return nil
 }
 
 // abandoned forgets a fill that nobody waits for before it has begun.
@@ -116,23 +131,21 @@ func (c *Cache) abandoned(f *fill) bool {
 	if f.waiters > 0 {
 		return false
 	}
-	delete(c.flights, f.block)
+	if c.flights[f.block] == f {
+		delete(c.flights, f.block)
+	}
 	return true
 }
 
-// pour asks the tiers below memory in turn. What one of them broke off the next one
-// goes on with.
+// pour asks a peer and the origin in turn. What one of them broke off the other goes on
+// with.
 func (c *Cache) pour(ctx context.Context, f *fill) error {
-	if c.disk.read(f) {
-		return nil
-	}
 	if !f.local && c.peers.read(ctx, f, c.config.Block) {
 		return nil
 	}
 	if c.absent.has(f.block.key) {
 		return fmt.Errorf("%w: object %s", melodyud.ErrNotFound, f.block.key)
 	}
-	c.meters.fills.Inc()
 	err := c.fetch(ctx, f)
 	for n := 1; n < attempts && worthAnother(err) && ctx.Err() == nil; n++ {
 		wait(ctx, retryIn)
@@ -158,8 +171,21 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// fetch reads what f lacks from the origin.
+// fetch reads what f lacks from the origin, if that is not away.
 func (c *Cache) fetch(ctx context.Context, f *fill) error {
+	if !c.breaker.closed() {
+		return errStoreAway
+	}
+	c.meters.fills.Inc()
+	err := c.open(ctx, f)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", melodyud.ErrUnavailable, err) // it took too long, or the cache closes
+	}
+	c.breaker.told(err)
+	return err
+}
+
+func (c *Cache) open(ctx context.Context, f *fill) error {
 	b := f.block
 	r, info, err := c.config.Origin.Open(ctx, b.key, b.index*c.config.Block+f.ready, int64(len(f.data))-f.ready)
 	if err != nil {
@@ -178,7 +204,9 @@ func (c *Cache) fetch(ctx context.Context, f *fill) error {
 func (f *fill) allocate(n int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.data = make([]byte, n)
+	if f.data == nil {
+		f.data = make([]byte, n)
+	}
 }
 
 // copy reads what f lacks from r. Only its leader calls it.

@@ -302,3 +302,60 @@ func TestAClosedCacheAnswers(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAStoreThatIsAwayIsAskedOnceASecond(t *testing.T) { // faults A8
+	t.Parallel()
+	origin := &shelf{size: kib}
+	origin.fail(errAway)
+	s := build(t, origin, nil)
+	ask := func(i int) error {
+		_, err := io.ReadAll(s.Reader(t.Context(), fmt.Sprint("k", i), kib, 0, kib))
+		return err
+	}
+	for i := range 100 {
+		if err := ask(i); !errors.Is(err, melodyud.ErrUnavailable) {
+			t.Fatal(err)
+		}
+	}
+	if n := origin.opens.Load(); n != 5 {
+		t.Errorf("asked %d times for 100 listeners", n)
+	}
+	for i := range 10 {
+		s.clock.advance(time.Second)
+		_ = ask(i)
+	}
+	if n := origin.opens.Load(); n != 15 {
+		t.Errorf("asked %d times, of which 10 in ten seconds", n)
+	}
+	origin.fail(nil)
+	s.clock.advance(time.Second)
+	for i := range 100 {
+		if err := ask(i); err != nil {
+			t.Fatalf("back again, listener %d: %v", i, err)
+		}
+	}
+}
+
+func TestAStoreThatHangsDoesNotHoldUpTheDisk(t *testing.T) {
+	t.Parallel()
+	dir, origin := t.TempDir(), &shelf{size: 4 * kib}
+	first := build(t, origin, onDisk(dir, 1<<20))
+	first.settled(t, 0)
+	first.read(t, "kept", origin.size)
+	first.settled(t, 1)
+	first.stop()
+	open := make(chan struct{})
+	hanging := &shelf{size: 4 * kib, body: func(_ int64, r io.Reader) io.Reader { return &gate{r, 0, open} }}
+	s := build(t, hanging, func(c *cache.Config) { onDisk(dir, 1<<20)(c); c.Bytes = 64 * kib })
+	s.settled(t, 0)
+	var waiting sync.WaitGroup
+	for i := range 20 { // more than there are places
+		waiting.Go(func() { s.read(t, fmt.Sprint("k", i), origin.size) })
+	}
+	until(t, "the store hangs", func() bool { return s.meter(t, "filling", "") == 2 })
+	if got := s.read(t, "kept", origin.size); got.Tier != cache.Disk {
+		t.Errorf("%+v", got)
+	}
+	close(open)
+	waiting.Wait()
+}
