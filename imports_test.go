@@ -94,6 +94,7 @@ var arrows = map[string][]string{
 	"internal/catalog":     append([]string{"internal/catalog/feed", "internal/catalog/hearing"}, shared...),
 	"internal/playback":    shared,
 	"internal/signing":     shared,
+	"internal/geo":         {},
 	"internal/sound":       append([]string{"internal/sound/table"}, shared...),
 	"internal/sound/table": {},
 	"internal/insights":    append([]string{"internal/insights/heard"}, shared...),

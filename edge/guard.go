@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/maypok86/otter/v2"
@@ -109,16 +110,6 @@ func subject(path string) (track, release string) {
 	return track, release
 }
 
-// The refusals by country. A rule that names who may hear a track keeps away those
-// of whom nobody knows where they are; one that names who may not lets them in.
-var (
-	errCountry = api.WithStatus(melodyud.Refuse(melodyud.ErrForbidden, "playback.territory",
-		"This track has not been released for the country you are in."), http.StatusUnavailableForLegalReasons)
-	errNowhere = api.WithStatus(melodyud.Refuse(melodyud.ErrForbidden, "playback.country-unknown",
-		"This track has been released for some countries only, and we cannot tell which one you are in."),
-		http.StatusUnavailableForLegalReasons)
-)
-
 // permit asks the notices and the rules on countries about a ticket for a track and
 // release, which are empty where the ticket is for several.
 func (g *guard) permit(c *ticket.Claims, track, release string, from netip.Addr) error {
@@ -136,13 +127,14 @@ func (g *guard) permit(c *ticket.Claims, track, release string, from netip.Addr)
 	if g.places != nil && from.IsValid() {
 		country = g.places.Country(from)
 	}
-	switch {
-	case rule.Allows(country) && c.Countries.Allows(country):
-		return nil
-	case country == "":
-		return errNowhere
+	err := rule.Check(country)
+	if err == nil {
+		err = c.Countries.Check(country)
 	}
-	return errCountry
+	if err != nil {
+		return api.WithStatus(err, http.StatusUnavailableForLegalReasons)
+	}
+	return nil
 }
 
 // permitted asks permit about releases of a list.
@@ -159,6 +151,17 @@ func (e *Edge) permitted(r *http.Request, c *ticket.Claims, ids ...melodyud.Rele
 // opens reports whether claims open a rendition.
 func opens(c ticket.Claims, r *melodyud.Rendition) bool {
 	return (r.Codec != melodyud.CodecFLAC || c.Tier == ticket.Premium) && c.Renditions.Has(r.Name)
+}
+
+// offered is m with the renditions that claims name; the tier is for playlists to
+// know.
+func offered(m *melodyud.Manifest, c ticket.Claims) *melodyud.Manifest {
+	if c.Renditions == "" {
+		return m
+	}
+	part := *m
+	part.Renditions = slices.DeleteFunc(slices.Clone(m.Renditions), func(r melodyud.Rendition) bool { return !c.Renditions.Has(r.Name) })
+	return &part
 }
 
 // allowed is allow for a request below root, which names its ticket.

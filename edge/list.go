@@ -32,6 +32,7 @@ type list struct {
 	ids      []melodyud.ReleaseID
 	releases []*release
 	claims   ticket.Claims
+	timing   timing
 	form     form
 	cipher   *cbc // nil: segments are clear
 }
@@ -85,15 +86,17 @@ func (e *Edge) openList(serve listHandler) http.Handler {
 // admitList checks the ticket before any cache is asked (TOK-7), then finds the
 // tracks.
 func (e *Edge) admitList(r *http.Request) (list, error) {
+	t := timing{began: e.config.Now()}
 	claims, err := e.allowed(r, "/l/")
 	if err != nil {
 		return list{}, err
 	}
+	t.auth = e.config.Now().Sub(t.began)
 	ids, err := ticket.ParseList(r.PathValue("digest"), r.PathValue("releases"))
 	if err != nil {
 		return list{}, err
 	}
-	l := list{ids: ids, claims: claims, form: form(r.PathValue("form"))}
+	l := list{ids: ids, claims: claims, timing: t, form: form(r.PathValue("form"))}
 	if l.form != plain && l.form != exact {
 		return list{}, errGone
 	}
@@ -149,7 +152,7 @@ func (e *Edge) hifiList(w http.ResponseWriter, r *http.Request, l list) error {
 }
 
 func (l list) multivariant(w http.ResponseWriter, r *http.Request, f hls.Flavour) error {
-	body, err := hls.Multivariant(l.whole(), hls.Options{Flavour: f, Protection: l.cipher.protection()})
+	body, err := hls.Multivariant(offered(l.whole(), l.claims), hls.Options{Flavour: f, Protection: l.cipher.protection()})
 	return text(w, r, typeHLS, body, err)
 }
 
@@ -188,10 +191,12 @@ func (e *Edge) listInit(w http.ResponseWriter, r *http.Request, l list) error {
 		return err
 	}
 	found := l.rendition(k, name)
-	raw, err := io.ReadAll(e.blocks.Reader(r.Context(), l.key(k, found), found.Size, 0, found.InitSize))
+	stored := e.blocks.Reader(r.Context(), l.key(k, found), found.Size, 0, found.InitSize)
+	raw, err := io.ReadAll(stored)
 	if err != nil {
 		return err
 	}
+	l.timing.tell(w.Header(), e.config.Now(), stored.Status())
 	body, err := fmp4.SequenceInit(raw)
 	if err != nil {
 		return fmt.Errorf("init segment of %s: %w", l.key(k, found), err)
@@ -226,10 +231,13 @@ func (e *Edge) listSegment(w http.ResponseWriter, r *http.Request, l list) error
 	found, starts := l.rendition(k, name), l.releases[k].offsets[name]
 	from, length := starts[i], starts[i+1]-starts[i]
 	key := l.key(k, found)
-	head, err := io.ReadAll(e.blocks.Reader(r.Context(), key, found.Size, from, min(length, headBytes)))
+	stored := e.blocks.Reader(r.Context(), key, found.Size, from, min(length, headBytes))
+	head, err := io.ReadAll(stored)
 	if err != nil {
 		return err
 	}
+	l.timing.tell(w.Header(), e.config.Now(), stored.Status())
+	describe(w.Header(), found, i)
 	place := l.place(k, i, name, l.form)
 	moved, rest, err := fmp4.Relocate(head, place)
 	if err != nil {

@@ -34,12 +34,13 @@ func (e *Edge) hifi(w http.ResponseWriter, r *http.Request, p play) error {
 }
 
 func (p play) multivariant(w http.ResponseWriter, r *http.Request, f hls.Flavour) error {
+	p.made.Add(w.Header())
 	body, err := p.printMultivariant(melodyud.TrackID(r.PathValue("track")), f)
 	return text(w, r, typeHLS, body, err)
 }
 
 func (p play) printMultivariant(track melodyud.TrackID, f hls.Flavour) ([]byte, error) {
-	return hls.Multivariant(p.manifest, hls.Options{Flavour: f, Track: track, First: p.first, Protection: p.cipher.protection()})
+	return hls.Multivariant(offered(p.manifest, p.claims), hls.Options{Flavour: f, Track: track, First: p.first, Protection: p.cipher.protection()})
 }
 
 func (e *Edge) media(w http.ResponseWriter, r *http.Request, p play) error {
@@ -47,6 +48,7 @@ func (e *Edge) media(w http.ResponseWriter, r *http.Request, p play) error {
 	if err != nil {
 		return err
 	}
+	p.made.Add(w.Header())
 	body, err := p.printMedia(found.Name)
 	return text(w, r, typeHLS, body, err)
 }
@@ -62,7 +64,8 @@ func (e *Edge) dash(w http.ResponseWriter, r *http.Request, p play) error {
 	if p.claims.Tier == ticket.Premium {
 		print = dash.MPD
 	}
-	body, err := print(p.manifest)
+	p.made.Add(w.Header())
+	body, err := print(offered(p.manifest, p.claims))
 	return text(w, r, typeDASH, body, err)
 }
 

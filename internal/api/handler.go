@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ var errForged = melodyud.Refuse(melodyud.ErrForbidden, "auth.cross-origin",
 
 // exchange is what the chain knows of one request.
 type exchange struct {
+	from    string // address and port
 	id      string
 	who     identity
 	problem *Problem
@@ -31,6 +33,20 @@ func note(ctx context.Context, p *Problem) {
 	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
 		x.problem = p
 	}
+}
+
+// AddressOf returns where the request came from, or the zero Addr if that is not
+// known.
+func AddressOf(ctx context.Context) netip.Addr {
+	x, ok := ctx.Value(exchangeKey{}).(*exchange)
+	if !ok {
+		return netip.Addr{}
+	}
+	from, err := netip.ParseAddrPort(x.from)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return from.Addr().Unmap()
 }
 
 // RequestID returns the id of the request, which its log line and the
@@ -48,7 +64,7 @@ func RequestID(ctx context.Context) string {
 func (r *Router) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		began := r.config.Now()
-		x := &exchange{id: requestID(req)}
+		x := &exchange{id: requestID(req), from: req.RemoteAddr}
 		x.who.load = r.lookup(req)
 		ctx := context.WithValue(req.Context(), exchangeKey{}, x)
 		req = req.WithContext(context.WithValue(ctx, identityKey{}, &x.who))

@@ -66,6 +66,7 @@ type Config struct {
 	SoundLimits `embed:""`
 	Quotas      `embed:""`
 	Doors       `embed:""`
+	Rights      `embed:""`
 	EdgeCache   `embed:""`
 	AdBreaks    `embed:""`
 	EdgeLimits  `embed:""`

@@ -24,6 +24,7 @@ import (
 	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/catalog"
 	"github.com/melodyud/melodyud/internal/database/relay"
+	"github.com/melodyud/melodyud/internal/geo"
 	"github.com/melodyud/melodyud/internal/ops"
 	"github.com/melodyud/melodyud/internal/signing"
 	"github.com/melodyud/melodyud/internal/sound"
@@ -45,6 +46,7 @@ type Node struct {
 	names    *ticket.Listeners
 	notices  *notices.Board
 	signing  *signing.Service
+	places   *geo.Database // nil: nobody knows where listeners are
 	starts   starts
 	router   *api.Router
 	listener net.Listener
@@ -119,6 +121,9 @@ func (n *Node) build(ctx context.Context) (err error) {
 		}
 	}
 	if n.signing, err = n.newSigning(); err != nil {
+		return err
+	}
+	if err := n.buildPlaces(); err != nil {
 		return err
 	}
 	for _, part := range []struct {
@@ -277,12 +282,16 @@ func (n *Node) buildEdge(ctx context.Context, _ *accounts.Service) error {
 	if err != nil {
 		return err
 	}
-	e, err := edge.New(edge.Config{
+	c := edge.Config{
 		Streams: streams, Pace: paced,
 		Store: n.backends.store, Tickets: n.tickets, Notices: n.notices, MediaKeys: n.media, Ads: breaks,
 		CacheBytes: n.config.CacheBytes, Disk: n.config.diskCache(), Peers: peers, Segments: told,
 		Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
-	})
+	}
+	if n.places != nil {
+		c.Places = n.places
+	}
+	e, err := edge.New(c)
 	if err != nil {
 		return err
 	}

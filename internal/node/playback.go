@@ -26,11 +26,16 @@ func (n *Node) newPlayback(tracks *catalog.Service) (*playback.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return playback.New(playback.Config{
-		Database: n.backends.db, Library: tracks, Store: n.backends.store, Tickets: n.tickets, Names: n.names, Ads: house, MediaKeys: n.media, Starts: &n.starts, Encrypt: n.config.Encrypt,
+	c := playback.Config{
+		Database: n.backends.db, Library: tracks, Store: n.backends.store, Tickets: n.tickets, Names: n.names,
+		Notices: n.notices, Ads: house, MediaKeys: n.media, Starts: &n.starts, Encrypt: n.config.Encrypt,
 		OfflineFor: n.config.OfflineFor, PreviewLength: n.config.PreviewLength, EdgeURL: n.config.EdgeURL,
-		Logger: n.log, Now: n.config.Now,
-	})
+		FreeSkips: n.config.FreeSkips, Logger: n.log, Now: n.config.Now,
+	}
+	if n.places != nil {
+		c.Places = n.places
+	}
+	return playback.New(c)
 }
 
 // newSigning returns what keeps the keys of tickets up to date, and runs it.

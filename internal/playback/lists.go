@@ -104,7 +104,12 @@ func (s *Service) playTracks(ctx context.Context, who api.Principal, tracks []me
 		releases = append(releases, t.Release.ID)
 		length += t.Release.Duration
 	}
+	rule, err := s.permit(ctx, who, tracks...)
+	if err != nil {
+		return nil, api.Fail(err)
+	}
 	c, allowance := s.claimsOf(who, "")
+	c.Countries = rule
 	c.Ads = s.adsFor(ctx, who, c, tracks...)
 	path, prefix := ticket.List(releases)
 	if s.c.Encrypt {

@@ -87,6 +87,10 @@ func (s *Service) keep(ctx context.Context, who api.Principal, r melodyud.Track,
 	case !ticket.Device(w.device):
 		return offline{}, errDevice
 	}
+	rule, err := s.permit(ctx, who, r)
+	if err != nil {
+		return offline{}, err
+	}
 	m, err := s.manifest(ctx, r)
 	if err != nil {
 		return offline{}, err
@@ -105,6 +109,7 @@ func (s *Service) keep(ctx context.Context, who api.Principal, r melodyud.Track,
 		return offline{}, errRetired
 	}
 	c, allowance := s.claimsOf(who, w.device)
+	c.Countries = rule
 	c.Prefix = ticket.OfflinePrefix(as, binding)
 	a, err := s.sign(c, allowance)
 	if err != nil {

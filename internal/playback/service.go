@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -37,8 +38,21 @@ type library interface {
 	Releases(ctx context.Context, who api.Principal, id melodyud.TrackID) (current melodyud.ReleaseID, all []melodyud.Release, err error)
 }
 
-type signer interface {
+// tickets signs and reads tickets.
+type tickets interface {
 	Sign(c ticket.Claims) (string, error)
+	Read(token string) (ticket.Claims, error)
+}
+
+// notices tells which tickets are void before they expire.
+type notices interface {
+	Void(c *ticket.Claims, track, release string) (ticket.Countries, error)
+}
+
+// places tells where an address is.
+type places interface {
+	// Country returns an ISO 3166-1 code, or "" if it is not known.
+	Country(from netip.Addr) string
 }
 
 // mediaKeys names the secrets of encrypted sound and knows the keys of devices.
@@ -58,8 +72,10 @@ type Config struct {
 	Database database.DB       // required: rules on countries; notices go out with it
 	Library  library           // required
 	Store    objectstore.Store // required: manifests and features are read
-	Tickets  signer            // required: signs playback tickets
+	Tickets  tickets           // required: signs playback tickets
 	Names    names             // required: names accounts in tickets
+	Notices  notices           // void tickets are not renewed; nil: none is void
+	Places   places            // where listeners are; nil: nobody knows
 	Ads      ads               // which ads free listeners hear; nil: none
 
 	// Starts makes what goes with playbacks on request; nil: nothing does.
@@ -149,6 +165,8 @@ func (s *Service) Register(r *api.Router) {
 	s.registerOffline(r)
 	s.registerLists(r)
 	s.registerRevocations(r)
+	s.registerRenewal(r)
+	s.registerTerritories(r)
 }
 
 func operation(id, path, summary, description string, errors ...int) huma.Operation {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	melodyud "github.com/melodyud/melodyud"
 )
 
 // Claims are what a ticket says. The fields from Issued on are of the second
@@ -228,6 +230,26 @@ func (c Countries) Allows(country string) bool {
 		named = codes[:2] == country
 	}
 	return named == (c[0] == '+')
+}
+
+// The refusals by country. A rule that names who may hear a track keeps away those
+// of whom nobody knows where they are; one that names who may not lets them in.
+var (
+	errCountry = melodyud.Refuse(melodyud.ErrForbidden, "playback.territory",
+		"This track has not been released for the country you are in.")
+	errCountryUnknown = melodyud.Refuse(melodyud.ErrForbidden, "playback.country-unknown",
+		"This track has been released for some countries only, and we cannot tell which one you are in.")
+)
+
+// Check returns nil if the rule lets something play in country, or else the refusal.
+func (c Countries) Check(country string) error {
+	switch {
+	case c.Allows(country):
+		return nil
+	case country == "":
+		return errCountryUnknown
+	}
+	return errCountry
 }
 
 // And returns the rule that allows what both allow.

@@ -201,14 +201,25 @@ func cleanPrefix(p string) bool {
 
 // cleanPath refuses everything two readers could normalise in two ways (TOK-3).
 func cleanPath(p string) bool {
-	if !strings.HasPrefix(p, "/") || strings.Contains(p, "//") || strings.Contains(p, "/../") ||
-		strings.Contains(p, "/./") || strings.HasSuffix(p, "/..") || strings.HasSuffix(p, "/.") {
+	if p == "" || p[0] != '/' {
 		return false
 	}
-	return !strings.ContainsFunc(p, func(c rune) bool {
-		return c <= ' ' || c >= 0x7f || c == '\\' || c == '%'
-	})
+	step := 1 // where it begins
+	for i := 1; i < len(p); i++ {
+		switch c := p[i]; {
+		case c <= ' ' || c >= 0x7f || c == '\\' || c == '%':
+			return false
+		case c == '/' && (i == step || dots(p[step:i])):
+			return false
+		case c == '/':
+			step = i + 1
+		}
+	}
+	return !dots(p[step:])
 }
+
+// dots reports whether a step of a path leads nowhere or up.
+func dots(step string) bool { return step == "." || step == ".." }
 
 func plain(s string) bool {
 	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(c rune) bool {
