@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals";
 import type Hls from "hls.js";
 import type { AssetListJSON } from "hls.js";
+import { readLoudness, type Loudness } from "./loudness";
 
 // Breaks of free listeners: hls.js plays the ads of a playlist on the same audio
 // element, with the music detached. Here is what is heard meanwhile, and what is
@@ -49,6 +50,7 @@ interface Break {
   over: boolean;
 }
 
+const asMusic: Loudness = { integrated: -14, peak: -1 };
 const patience = 6_000; // ms in which an ad has to go on, or it is left
 const nearlyAll = 0.97; // of an ad, when its end is heard
 
@@ -65,6 +67,8 @@ export const listPolicy = {
 export class Ads {
   readonly spot = signal<Spot | undefined>(undefined);
   readonly on = signal(false);
+  /** How loud what is heard is: ads are rendered as loud as music is made (AD-12). */
+  readonly loudness = signal<Loudness>(asMusic);
 
   #hls: Hls | undefined;
   #break: Break | undefined;
@@ -88,6 +92,11 @@ export class Ads {
     const mine = () => this.#hls === hls;
     hls.on(Events.INTERSTITIAL_STARTED, (_e, { event }) => {
       if (mine()) this.#start(event.identifier, event.cue.pre);
+    });
+    hls.on(Events.INTERSTITIAL_ASSET_PLAYER_CREATED, (_e, { player }) => {
+      player.hls?.on(Events.MANIFEST_LOADED, (_m, data) => {
+        this.loudness.value = readLoudness(data.sessionData?.["com.melodyud.loudness"]?.["VALUE"]) ?? asMusic;
+      });
     });
     hls.on(Events.INTERSTITIAL_ASSET_STARTED, (_e, { event, asset, assetListIndex }) => {
       if (mine()) this.#heard(event.assetListResponse, assetListIndex, asset.duration ?? 0);

@@ -12,7 +12,7 @@ export const muted = signal(remembered("muted", 0) === 1);
 /** What loudness tracks are brought to. */
 export const level = signal<Level>(levels[remembered("loudness", 1)] ?? "normal");
 /** By how many dB the sound is changed for that; of an album that plays, all tracks alike (NORM-4). */
-export const gain = computed(() => gainOf(level.value, albumLoudness.value ?? engine.loudness.value));
+export const gain = computed(() => gainOf(level.value, engine.ads.on.value ? engine.ads.loudness.value : albumLoudness.value ?? engine.loudness.value));
 
 const output = new Output(engine.audio);
 
