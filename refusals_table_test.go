@@ -3,8 +3,8 @@ package melodyud_test
 // subjects are the titles of the page's sections, by what codes begin with.
 var subjects = map[string]string{
 	"album": "Albums", "audio": "The sound of an upload", "auth": "Signing in and keys", "direct": "Uploads straight to the bucket", "inbox": "Files dropped into the inbox", "events": "Live news", "features": "What was heard", "file": "Files for our tools",
-	"key": "Making keys", "offline": "Listening offline", "page": "Lists", "playback": "Playing", "playlist": "Playlists", "quota": "Quotas", "reanalysis": "Listening again", "release": "Releases",
-	"request": "Any request", "ticket": "Playback links", "track": "Tracks", "tus": "The upload protocol (for makers of clients)",
+	"key": "Making keys", "offline": "Listening offline", "page": "Lists", "playback": "Playing", "playlist": "Playlists", "plays": "Counting plays", "quota": "Quotas", "reanalysis": "Listening again", "release": "Releases",
+	"request": "Any request", "telemetry": "Telling what was heard (for makers of players)", "ticket": "Playback links", "track": "Tracks", "tus": "The upload protocol (for makers of clients)",
 	"upload": "Uploads",
 }
 
@@ -101,6 +101,8 @@ var whatToDo = map[string]string{
 	"playback.withdrawn":         "Nothing: the creator took the track away.",
 	"playlist.length":            "Choose 1 to 100 tracks.",
 
+	"plays.too-many-tracks": "Ask in parts of 100 tracks.",
+
 	"quota.bytes":   "Withdraw tracks you no longer need, or ask the operator for more room.",
 	"quota.hours":   "Withdraw tracks you no longer need, or ask the operator for more hours.",
 	"quota.uploads": "Go on after the time told.",
@@ -127,6 +129,12 @@ var whatToDo = map[string]string{
 
 	"territory.both": "Send `only` or `except`, not both.",
 	"territory.code": "Write ISO 3166-1 codes of two letters.",
+
+	"telemetry.busy":        "Send it again after `Retry-After`; the page does so by itself.",
+	"telemetry.invalid":     "See *Telling what was heard* in the guide. Sending it again changes nothing.",
+	"telemetry.release":     "Send it to the `events` beside the playlist that the track is played from.",
+	"telemetry.too-large":   "Send at most 200 events and 64 KB at a time.",
+	"telemetry.unavailable": "Send it again after `Retry-After`; what is told twice counts once.",
 
 	"ticket.expired": "Ask the API for a new playback link.",
 	"ticket.invalid": "Ask the API for a new playback link, and keep it whole when copying.",
