@@ -2,7 +2,7 @@ package melodyud_test
 
 // subjects are the titles of the page's sections, by what codes begin with.
 var subjects = map[string]string{
-	"album": "Albums", "audio": "The sound of an upload", "auth": "Signing in and keys", "direct": "Uploads straight to the bucket", "inbox": "Files dropped into the inbox", "events": "Live news", "features": "What was heard", "file": "Files for our tools",
+	"ad": "House ads", "album": "Albums", "audio": "The sound of an upload", "auth": "Signing in and keys", "direct": "Uploads straight to the bucket", "inbox": "Files dropped into the inbox", "events": "Live news", "features": "What was heard", "file": "Files for our tools",
 	"key": "Making keys", "offline": "Listening offline", "page": "Lists", "playback": "Playing", "playlist": "Playlists", "plays": "Counting plays", "quota": "Quotas", "reanalysis": "Listening again", "release": "Releases",
 	"request": "Any request", "telemetry": "Telling what was heard (for makers of players)", "ticket": "Playback links", "track": "Tracks", "tus": "The upload protocol (for makers of clients)",
 	"upload": "Uploads",
@@ -22,6 +22,11 @@ Anything else that goes wrong is our fault: status 500, code ` + "`internal`" + 
 // sentence itself stands beside the code in the source; docs/refusals.md is made
 // of both.
 var whatToDo = map[string]string{
+	"ad.not-found": "`melodyud ads` lists them by the ids of their tracks.",
+	"ad.too-long":  "Cut it to 90 seconds or less and upload it again.",
+	"ad.too-many":  "Remove one with `melodyud ads remove`.",
+	"ad.weight":    "1 is as often as any other; 10 is ten times as often.",
+
 	"album.not-found": "Open the list of albums; publish a track of the album if it is yours.",
 
 	"audio.bad-depth":         "Export at 16 or 24 bits, integer.",
@@ -114,6 +119,7 @@ var whatToDo = map[string]string{
 	"revocation.what": "Send one member besides `reason`.",
 
 	"release.not-found":     "Open the track's list of releases.",
+	"track.busy":            "Wait until the track is published, or its replacement is.",
 	"track.not-replaceable": "Upload it as a new track, or wait until the track is published.",
 
 	"conflict":           "Load it again, then repeat the change.",

@@ -97,6 +97,11 @@ func writeVirtual(t testing.TB, dir string, m *melodyud.Manifest) {
 		b, err := hls.Media(m, name, hls.Options{})
 		write(hls.PlaylistFile(name), b, err)
 	}
+	free, err := hls.Media(m, m.Renditions[0].Name, hls.Options{Interstitials: []hls.Interstitial{
+		{ID: "pre", Pre: true, AssetList: "../ads/pre?_HLS_interstitial_id=pre"},
+		{ID: "join-1", Snap: true, AssetList: "../ads/join-1?_HLS_interstitial_id=join-1"},
+	}})
+	write("breaks.m3u8", free, err)
 	full, err := dash.MPD(m)
 	write("manifest.mpd", full, err)
 	standard, err := dash.Standard(m)

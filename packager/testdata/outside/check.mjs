@@ -42,6 +42,9 @@ function checkPlaylist(file) {
   assert.equal(lenient.manifest.segments.length, manifest.segments.length, file);
   near(strict.segments.reduce((sum, s) => sum + s.duration, 0), seconds, 1e-5 * manifest.segments.length, file);
   assert.ok(strict.segments.every((s) => s.map), `${file}: segments without EXT-X-MAP`);
+  const breaks = text.match(/^#EXT-X-DATERANGE:/gm)?.length ?? 0;
+  assert.equal(lenient.manifest.dateRanges?.length ?? 0, breaks, file);
+  assert.equal(strict.segments[0].programDateTime?.getTime(), breaks > 0 ? 0 : undefined, file);
 }
 
 function checkMPD(file, lossless) {
