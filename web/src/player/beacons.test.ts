@@ -225,6 +225,22 @@ describe("the reporter", () => {
     expect(wire.sent.every((s) => s.url === address)).toBe(true);
   });
 
+  test("a renewed ticket is told by from then on, also what waits", async () => {
+    const { sound, wire, reporter, told } = listening();
+    wire.status = 503;
+    reporter.wanted();
+    reporter.opened("/p/t/trk_1/rel_1/index.m3u8");
+    sound.begin();
+    sound.run(3);
+    await told();
+    reporter.move("/p/t/", "/p/renewed/");
+    wire.status = 204;
+    await wire.pass(3_000);
+    sound.run(3);
+    await told();
+    expect(wire.sent.map((s) => s.url.split("/")[4])).toEqual(["t", "renewed", "renewed"]);
+  });
+
   test("tracks of an album are plays of their own, on their own timeline", async () => {
     const { sound, reporter, told } = listening();
     reporter.wanted();

@@ -106,6 +106,14 @@ export class Reporter {
     for (const e of p.untold.splice(0)) this.outbox.add(p.to, e);
   }
 
+  /** move says that the same session has another ticket: what addresses began with, and begin with now. */
+  move(was: string, now: string): void {
+    const [from, to] = [was, now].map((a) => new URL(a, location.href).href) as [string, string];
+    this.outbox.move(from, to);
+    const p = this.#play;
+    if (p?.to?.startsWith(from)) p.to = to + p.to.slice(from.length);
+  }
+
   /** part says which of several tracks sounds, and where it lies on the timeline in seconds. */
   part(release: string | undefined, from: number, until: number): void {
     const p = this.#play;

@@ -59,6 +59,11 @@ export class Outbox {
     if (this.#letters.length > most) this.#letters.splice(0, this.#letters.length - most);
   }
 
+  /** move sends what waits for addresses that begin with one thing to those that begin with another. */
+  move(from: string, to: string): void {
+    for (const l of this.#letters) if (l.to.startsWith(from)) l.to = to + l.to.slice(from.length);
+  }
+
   /** flush sends what waits, unless that is being done or a pause was asked for. */
   flush(): void {
     this.#keep();
