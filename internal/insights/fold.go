@@ -276,11 +276,17 @@ func sorted[K comparable, V any](m map[K]V, name func(V) string) []V {
 // sweep forgets plays that nothing more is told of, once in an hour of the facts'
 // own time, so that making the rows anew forgets the same.
 func (s *Service) sweep(ctx context.Context, tx database.Tx, events []melodyud.Event) error {
-	newest := events[len(events)-1].Time
+	var newest time.Time
+	for _, e := range events {
+		if e.Time.After(newest) {
+			newest = e.Time
+		}
+	}
 	hour := newest.Unix() / 3600
-	if s.swept.Swap(hour) == hour {
+	if hour <= s.swept.Load() {
 		return nil
 	}
+	s.swept.Store(hour)
 	for _, table := range []string{"plays", "play_sessions"} {
 		if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE touched < ?`, database.Millis(newest.Add(-s.c.Keep))); err != nil {
 			return err
