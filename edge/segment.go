@@ -97,9 +97,27 @@ func media(w http.ResponseWriter, r *http.Request, tag string, body io.ReadSeeke
 		return err
 	}
 	keepOneRange(r, size)
-	content(w, r, body, size)
+	content(beyond{w}, r, body, size)
 	return nil
 }
+
+// beyond makes a refusal of the answer to a range that is not there (EDGE-13).
+type beyond struct{ http.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (b beyond) WriteHeader(status int) {
+	if h := b.Header(); status == http.StatusRequestedRangeNotSatisfiable {
+		h.Set("Cache-Control", "private, no-store")
+		h.Del("CMSD-Static")
+	}
+	b.ResponseWriter.WriteHeader(status)
+}
+
+// ReadFrom leaves the copying to what is below.
+func (b beyond) ReadFrom(src io.Reader) (int64, error) { return io.Copy(b.ResponseWriter, src) }
+
+// Unwrap serves http.ResponseController.
+func (b beyond) Unwrap() http.ResponseWriter { return b.ResponseWriter }
 
 // direct hands the cache's blocks to the connection as they are: net/http would
 // copy them in pieces of 32 KB.
@@ -107,6 +125,9 @@ type direct struct {
 	http.ResponseWriter
 	body *cache.Reader
 }
+
+// Unwrap serves http.ResponseController.
+func (d direct) Unwrap() http.ResponseWriter { return d.ResponseWriter }
 
 // ReadFrom implements io.ReaderFrom, which io.CopyN asks for.
 func (d direct) ReadFrom(src io.Reader) (int64, error) {
@@ -131,16 +152,16 @@ const cacheName = "melodyud-edge"
 
 var oneRange = regexp.MustCompile(`^bytes=(\d{1,18})?-(\d{1,18})?$`)
 
-// keepOneRange drops a Range header that is not one well-formed byte range, which
-// then counts as absent (RFC 9110 §14.2). The last 0 bytes become what net/http
-// knows as unsatisfiable: a start at length.
+// keepOneRange drops a Range header that is not one well-formed byte range, or not of
+// a GET, which then counts as absent (RFC 9110 §14.2). The last 0 bytes become what
+// net/http knows as unsatisfiable: a start at length.
 func keepOneRange(r *http.Request, length int64) {
 	values := r.Header.Values("Range")
 	if len(values) == 0 {
 		return
 	}
 	var m []string
-	if len(values) == 1 {
+	if len(values) == 1 && r.Method == http.MethodGet {
 		m = oneRange.FindStringSubmatch(values[0])
 	}
 	switch {
