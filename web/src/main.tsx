@@ -1,7 +1,10 @@
 import { render } from "preact";
 import { App } from "./app";
+import { early } from "./player/player";
+import { place } from "./route";
 import { ask } from "./session";
 
+if (place.value.room !== "studio") early();
 const root = document.getElementById("app");
 if (root) render(<App />, root);
 void ask();

@@ -250,6 +250,12 @@ export class Engine {
     this.#moved = { from: first, to: absolute(to) };
   }
 
+  /** goOn loads again after a trouble that is over. */
+  goOn(): void {
+    this.refusal = undefined;
+    this.hls?.startLoad(-1);
+  }
+
   #nowAt(url: string): string {
     const m = this.#moved;
     const whole = absolute(url);

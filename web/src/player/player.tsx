@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { api, sentence } from "../api/client";
-import type { Album, Tier, Track } from "../api/types";
+import type { Album, Tier, Track, TrackPage } from "../api/types";
 import { go, place } from "../route";
 import { Cover, Drawn } from "../ui/cover";
 import { clock, count, lengthOf, nameOf } from "../ui/format";
@@ -15,9 +15,20 @@ const wrong = signal("");
 const more = signal("");
 const albums = signal<Album[]>([]);
 
+let first: Promise<TrackPage> | undefined;
+
+/** early asks for what the room needs before it is known who is there. */
+export function early(): void {
+  first = api.catalog();
+  first.catch(() => (first = undefined)); // load asks again, and says what is wrong.
+  void q.engine.warm();
+}
+
 async function load(cursor?: string): Promise<void> {
+  const asked = cursor ? undefined : first;
+  first = undefined;
   try {
-    const page = await api.catalog(cursor);
+    const page = await (asked ?? api.catalog(cursor));
     const fresh = page.tracks ?? [];
     q.list.value = cursor ? [...q.list.value, ...fresh.filter((t) => !q.list.value.some((o) => o.id === t.id))] : fresh;
     more.value = page.next ?? "";
@@ -56,10 +67,10 @@ export function Player({ tier }: { tier: Tier }) {
     void loadAlbums();
     void q.engine.warm();
   }, []);
-  const first = q.list.value[0];
+  const top = q.list.value[0];
   useEffect(() => {
-    if (first && !q.current.value) q.likely(first);
-  }, [first?.id]);
+    if (top && !q.current.value) q.likely(top);
+  }, [top?.id]);
   useEffect(() => {
     if (linked && !loading.value) void playLinked(linked);
   }, [linked, loading.value]);

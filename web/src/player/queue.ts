@@ -108,14 +108,13 @@ export function ticketNow(): Ticket | undefined {
 let ask: (() => Promise<Ticket>) | undefined;
 let asking = 0;
 let renewals = 0;
+/** Whether the ticket was renewed out of turn. */
+let renewed = false;
 const renewalPauses = [0, 1_000, 4_000];
 
 /** Playbacks of single tracks, asked for before they are wanted. */
 const ahead = new Ahead(trackTicket);
-const renewing = new Renewing((from, to) => {
-  engine.move(from, to);
-  reporter.move(from, to);
-});
+const renewing = new Renewing((from, to) => engine.move(from, to));
 
 const keyOf = (t: Track) => `${t.id} ${hifiWanted.value ? "hifi" : "standard"}`;
 
@@ -180,6 +179,7 @@ function begin(t: Track | undefined, seconds: number): void {
   renewing.stop();
   trouble.value = "";
   renewals = 0;
+  renewed = false;
   engine.stop();
   engine.position.value = 0;
   engine.duration.value = seconds;
@@ -244,6 +244,16 @@ function onTrouble(t: Trouble): void {
   }
   if (t === "refused") return giveUp(engine.refusal?.text ?? "");
   if (t === "slow") return; // hls.js goes on loading; the play button shows that it waits.
+  const again = ask;
+  if (t === "ticket" && !renewed) {
+    renewed = true;
+    void renewing.now().then((could) => {
+      if (ask !== again) return;
+      if (could) engine.goOn();
+      else onTrouble(t);
+    });
+    return;
+  }
   const pause = renewalPauses[renewals++];
   if (t === "media" || pause === undefined) {
     giveUp(t === "media" ? "This browser could not play this track. Try another browser." : "The connection to the music broke. Press play to try again.");
