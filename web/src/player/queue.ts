@@ -114,7 +114,10 @@ const renewalPauses = [0, 1_000, 4_000];
 
 /** Playbacks of single tracks, asked for before they are wanted. */
 const ahead = new Ahead(trackTicket);
-const renewing = new Renewing((from, to) => engine.move(from, to));
+const renewing = new Renewing((from, to) => {
+  engine.move(from, to);
+  reporter.move(from, to);
+});
 
 const keyOf = (t: Track) => `${t.id} ${hifiWanted.value ? "hifi" : "standard"}`;
 
