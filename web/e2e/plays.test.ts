@@ -65,5 +65,7 @@ test("a play that was heard counts, and one that was jumped through does not", a
   await page.locator(".plays-total[data-plays='1']").waitFor();
   await page.getByRole("img", { name: /1 of them today by 1 listener/ }).waitFor();
   expect(here.complaints).toEqual([]);
+  // Each segment says whose it is, but for what came with the ticket.
   expect(asked.length).toBeGreaterThan(0);
+  for (const url of asked) expect(new URL(url).searchParams.get("CMCD")).toMatch(/sid="[0-9a-z]+"/);
 });
