@@ -129,6 +129,7 @@ var whatToDo = map[string]string{
 	"method-not-allowed": "Use one of the methods in the header `Allow`.",
 	"not-found":          "Check the address.",
 	"request.invalid":    "Correct what the member `errors` names.",
+	"request.too-fast":   "Wait for `Retry-After`, then ask less often. The operator sets the rate with `--rate-api`.",
 	"too-large":          "Send less at once.",
 	"unauthenticated":    "Send a key, or sign in.",
 	"unavailable":        "Try again after `Retry-After`.",

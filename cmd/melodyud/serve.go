@@ -34,6 +34,9 @@ func (cmd serveCmd) Run(ctx context.Context, s std) error {
 		return coded{exitStart, err.Error()}
 	}
 	fmt.Fprintf(s.out, "MelodyUD serves %s\n", n.URL())
+	if secure := n.TLSURL(); secure != "" {
+		fmt.Fprintf(s.out, "and %s, with HTTP/2 and HTTP/3\n", secure)
+	}
 	if link, fresh := n.SignInLink(); link != "" && (fresh || interactive(s)) {
 		fmt.Fprintf(s.out, "Sign your browser in: %s\n", link)
 	}

@@ -217,8 +217,6 @@ func TestSlowHeadersAreCutOff(t *testing.T) { // faults C7
 	}
 }
 
-func soak() bool { return os.Getenv("MELODYUD_SOAK") == "1" }
-
 // creep sends a header byte by byte and returns when the server has had enough.
 func creep(t *testing.T, clear bool, plain, secure string, config *tls.Config) time.Duration {
 	began := time.Now()

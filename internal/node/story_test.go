@@ -290,6 +290,11 @@ func TestWhatCannotWorkIsOneClearLineAtTheStart(t *testing.T) {
 		"log level":       {node.Config{LogLevel: "loud"}, "log level"},
 		"ticket keys":     {node.Config{TicketKeys: "short"}, "ticket keys"},
 		"no PostgreSQL":   {node.Config{DB: "postgres://127.0.0.1:1/x"}, "127.0.0.1:1"},
+		"half of TLS":     {node.Config{Front: node.Front{TLSCert: "cert.pem"}}, "--tls-key"},
+		"no certificate":  {node.Config{Front: node.Front{TLSCert: "none.pem", TLSKey: "none.pem"}}, "none.pem"},
+		"proxies":         {node.Config{Front: node.Front{TrustedProxies: []string{"10.0.0.0/99"}}}, "--trusted-proxies"},
+		"rates":           {node.Config{EdgeLimits: node.EdgeLimits{RateAPI: -1}}, "a rate"},
+		"streams":         {node.Config{EdgeLimits: node.EdgeLimits{StreamsFree: -1}}, "--streams-free"},
 		"no Redis":        {node.Config{Queue: "redis://127.0.0.1:1"}, "127.0.0.1:1"},
 		"no object store": {node.Config{Objects: "s3://a:topsecret@127.0.0.1:1/b?tls=false"}, "127.0.0.1:1"},
 	} {

@@ -119,3 +119,26 @@ func TestRequestsThatComeTooFastAreToldWhenToComeAgain(t *testing.T) { // standa
 		}
 	}
 }
+
+func TestProgramsThatAskTheAPITooFastAreTold(t *testing.T) { // standards §5.3
+	t.Parallel()
+	data := t.TempDir()
+	p := as(t, start(t, node.Config{Data: data, EdgeLimits: node.EdgeLimits{RateAPI: 0.1}}), data)
+	for i := range 5 {
+		a, err := p.once("GET", "/v1/me", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if limited := a.status == http.StatusTooManyRequests && a.problem().Code == "request.too-fast" && a.header.Get("Retry-After") != ""; limited != (i >= 3) {
+			t.Errorf("request %d: %d %s", i, a.status, a.body)
+		}
+	}
+	if a, err := p.once("GET", "/livez", nil); err != nil || a.status != http.StatusOK {
+		t.Errorf("what is not the API: %d %v", a.status, err)
+	}
+	stranger := *p
+	stranger.key = "mk_other"
+	if a, err := stranger.once("GET", "/v1/me", nil); err != nil || a.status != http.StatusUnauthorized {
+		t.Errorf("somebody else: %d %v", a.status, err)
+	}
+}

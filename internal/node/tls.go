@@ -34,7 +34,7 @@ func (f *Front) check() error {
 // handler is what answers requests, however they come.
 func (n *Node) handler() http.Handler {
 	proxies, _ := front.ParseProxies(n.config.TrustedProxies) // checked
-	return proxies.Wrap(n.router.Handler())
+	return proxies.Wrap(n.paced(n.router.Handler()))
 }
 
 // listenTLS opens the listener for HTTPS if there is a certificate.
