@@ -95,6 +95,10 @@ func (c *Cache) lead(f *fill) error {
 	if f.length(c.config.Block) <= 0 {
 		return fmt.Errorf("block %d of object %s, which has %d bytes", f.block.index, f.block.key, f.size)
 	}
+	if e, ok := c.blocks.GetIfPresent(f.block); ok { // it landed between a caller's look and join
+		f.adopt(e.data)
+		return nil
+	}
 	if c.disk.has(f.block) && c.inTurn(ctx, c.diskSlots, f, func() error { return c.fromDisk(f) }) == nil {
 		return nil
 	}
@@ -160,7 +164,9 @@ func (c *Cache) pour(ctx context.Context, f *fill) error {
 	return err
 }
 
-func worthAnother(err error) bool { return errors.Is(err, melodyud.ErrUnavailable) }
+func worthAnother(err error) bool {
+	return errors.Is(err, melodyud.ErrUnavailable) && !errors.Is(err, errStoreAway)
+}
 
 func wait(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
@@ -207,6 +213,14 @@ func (f *fill) allocate(n int64) {
 	if f.data == nil {
 		f.data = make([]byte, n)
 	}
+}
+
+// adopt fills f with what is in memory.
+func (f *fill) adopt(data []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.data, f.ready, f.from = data, int64(len(data)), Status{Tier: Memory}
+	f.tell()
 }
 
 // copy reads what f lacks from r. Only its leader calls it.
