@@ -221,6 +221,41 @@ func TestWhatIsWantedAgainGetsOntoAFullDisk(t *testing.T) {
 	}
 }
 
+func TestWhatIsWantedOftenOutstaysWhatIsWantedTwice(t *testing.T) {
+	t.Parallel()
+	const hot = 5
+	dir, origin := t.TempDir(), &shelf{size: 4 * kib}
+	s := build(t, origin, onDisk(dir, 4*hot*8*kib))
+	s.settled(t, 0)
+	want := func(name string, n int) {
+		for i := range n {
+			s.read(t, fmt.Sprint(name, i), origin.size)
+		}
+		s.clock.advance(time.Hour)
+	}
+	want("hot", hot)
+	s.settled(t, hot)
+	written := float64(hot)
+	for round := range 20 {
+		name := fmt.Sprint("round", round, "-")
+		want("hot", hot)
+		want(name, 3)
+		want(name, 3) // each of them comes onto the disk
+		written += 3
+		s.settled(t, written)
+	}
+	s.stop()
+	cold := build(t, origin, onDisk(dir, 4*hot*8*kib))
+	cold.settled(t, 0)
+	before := origin.opens.Load()
+	for i := range hot {
+		cold.read(t, fmt.Sprint("hot", i), origin.size)
+	}
+	if n := origin.opens.Load() - before; n != 0 {
+		t.Errorf("%d of %d that were wanted all the time had to leave", n, hot)
+	}
+}
+
 func TestAFullDiskIsNoListenersTrouble(t *testing.T) { // A7
 	t.Parallel()
 	dir := t.TempDir()
