@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/ticket"
@@ -40,9 +42,11 @@ type AdsConfig struct {
 	// Gap how much music at least; default 3 and 10 min.
 	Every int
 	Gap   time.Duration
+
+	answers *prometheus.CounterVec
 }
 
-func (c AdsConfig) withDefaults() (AdsConfig, error) {
+func (c AdsConfig) withDefaults(metrics prometheus.Registerer) (AdsConfig, error) {
 	if c.Breaks != nil && c.Signer == nil {
 		return c, fmt.Errorf("%w: ads need somebody who signs their tickets", melodyud.ErrInvalid)
 	}
@@ -53,7 +57,13 @@ func (c AdsConfig) withDefaults() (AdsConfig, error) {
 		c.Gap = 10 * time.Minute
 	}
 	c.BaseURL = strings.TrimSuffix(c.BaseURL, "/")
-	return c, nil
+	c.answers = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "melodyud_edge_breaks_total", Help: "Breaks that players asked about, by whether an ad was there for them: filled or empty.",
+	}, []string{"answer"})
+	if metrics == nil {
+		return c, nil
+	}
+	return c, metrics.Register(c.answers)
 }
 
 // registerBreaks hangs up what is heard in breaks, beside the playlists that name them.
@@ -167,6 +177,11 @@ func (e *Edge) sendAssets(w http.ResponseWriter, r *http.Request, c ticket.Claim
 		b.Session, b.Account = c.Session, c.Account
 		list.Assets = append(list.Assets, e.assets(r, c, e.config.Ads.Breaks.Break(b))...)
 	}
+	answer := "filled"
+	if len(list.Assets) == 0 {
+		answer = "empty"
+	}
+	e.config.Ads.answers.WithLabelValues(answer).Inc()
 	body, err := json.Marshal(list)
 	if err != nil {
 		return fmt.Errorf("encode asset list: %w", err)

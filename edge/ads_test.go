@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -30,7 +31,7 @@ func (b *booked) Break(at melodyud.Break) []melodyud.Spot {
 }
 
 // withAds opens s again as an edge with ads.
-func (s *stage) withAds(t *testing.T, c edge.AdsConfig) {
+func (s *stage) withAds(t testing.TB, c edge.AdsConfig) {
 	t.Helper()
 	if c.Breaks != nil {
 		c.Signer = s.keys
@@ -53,7 +54,7 @@ func (s *stage) house() *booked {
 	return &booked{spots: []melodyud.Spot{{Track: s.track, Release: s.release, Title: "Strings", Advertiser: "Vale", Weight: 1}}}
 }
 
-func (s *stage) listener(t *testing.T, prefix string, tier ticket.Tier, ads ticket.Ads) string {
+func (s *stage) listener(t testing.TB, prefix string, tier ticket.Tier, ads ticket.Ads) string {
 	t.Helper()
 	token, err := s.keys.Sign(ticket.Claims{
 		Expires: start.Add(time.Hour), Prefix: prefix, Session: "ses_1", Tier: tier, Issued: start, Account: "acc_lisa", Ads: ads, Skips: 6,
@@ -318,5 +319,19 @@ func TestEncryptedPlaylistsHaveTheirBreaksToo(t *testing.T) { // AD-1, HLS-90
 	at, ok := strings.CutPrefix(found.Assets[0].URI, "https://edge.example.org")
 	if !ok || s.get(t, at).StatusCode != http.StatusOK {
 		t.Errorf("%+v", found)
+	}
+}
+
+func BenchmarkAssetList(b *testing.B) { // AD-9
+	s := newStage(b)
+	s.withAds(b, edge.AdsConfig{Breaks: s.house()})
+	prefix := ticket.ReleasePrefix(s.track, s.release)
+	address := "/p/" + s.listener(b, prefix, ticket.Free, ticket.HouseAds) + prefix + "ads/breaks/pre"
+	for b.Loop() {
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, address, nil))
+		if w.Code != http.StatusOK {
+			b.Fatal(w.Body)
+		}
 	}
 }

@@ -100,7 +100,7 @@ func New(c Config) (*Edge, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	var err error
-	if c.Ads, err = c.Ads.withDefaults(); err != nil {
+	if c.Ads, err = c.Ads.withDefaults(c.Metrics); err != nil {
 		return nil, err
 	}
 	if c.CacheBytes == 0 {
