@@ -102,6 +102,7 @@ var arrows = map[string][]string{
 	"workers":              append([]string{"transcode", "packager", "internal/media"}, shared...),
 	"edge":                 append([]string{"edge/cmcd", "edge/telemetry", "edge/cache", "edge/wire", "edge/cachestatus", "packager", "packager/fmp4", "packager/hls", "packager/dash", "internal/offline"}, shared...),
 	"edge/notices":         {"internal/ticket"},
+	"edge/cat":             {},
 	"edge/cache":           {"internal/objectstore"},
 	"edge/wire":            {},
 	"edge/load":            {},
@@ -110,7 +111,7 @@ var arrows = map[string][]string{
 	"edge/streams":         {"internal/ticket"},
 	"edge/pace":            {"internal/ticket"},
 	"edge/cmcd":            {},
-	"edge/telemetry":       append([]string{"edge/cmcd"}, shared...),
+	"edge/telemetry":       append([]string{"edge/cmcd", "edge/pace"}, shared...),
 
 	// Parts of services.
 	"internal/catalog/hearing": {},
