@@ -446,10 +446,51 @@ describe("the player", () => {
     await page.locator(".dock-trouble", { hasText: "no longer published" }).waitFor();
   });
 
+  test("what the edge refuses is said in its words, and a press tries again", async () => {
+    const page = await open("/player");
+    fake.faults.refuseMedia = { status: 403, code: "playback.too-many-streams", detail: "Stop the music on another device first." };
+    await page.getByRole("button", { name: "Play Night Train by Ada" }).click();
+    await page.locator(".dock-trouble", { hasText: "Stop the music on another device first." }).waitFor({ timeout: 5_000 });
+    delete fake.faults.refuseMedia;
+    await page.keyboard.press("k");
+    await reached(page, 1);
+    expect(await page.locator(".dock-trouble").count()).toBe(0);
+  });
+
+  test("tracks are lined up, put in order, kept over a reload and played before the list goes on", async () => {
+    const page = await open("/player");
+    const lined = () => page.getByRole("region", { name: "Next in the queue" }).locator("[data-lined]").evaluateAll((all) => all.map((e) => e.getAttribute("data-lined")));
+    const add = async (name: string, how: string) => {
+      await page.getByRole("button", { name: `More for ${name}` }).focus();
+      await page.keyboard.press("Enter");
+      await page.getByRole("menuitem", { name: how }).press("Enter");
+    };
+    await page.getByRole("button", { name: "Play Night Train by Ada" }).click();
+    await add("Third", "Add to the queue");
+    await add("Night Train", "Add to the queue");
+    await add("Second", "Play next");
+    await page.getByRole("button", { name: "Queue", exact: true }).click();
+    expect(await lined()).toEqual(["trk_2", "trk_3", "trk_1"]);
+    await page.getByRole("button", { name: "Move Third up" }).click();
+    await page.getByRole("button", { name: "Remove Second from the queue" }).click();
+    expect(await lined()).toEqual(["trk_3", "trk_1"]);
+    await page.keyboard.press("Escape");
+    await page.reload();
+    await page.getByRole("button", { name: "Play Night Train by Ada" }).click();
+    await reached(page, 0.2);
+    await page.keyboard.press("n");
+    await page.locator(".dock-title", { hasText: "Third" }).waitFor();
+    await page.keyboard.press("n");
+    await page.locator(".dock-title", { hasText: "Night Train" }).waitFor();
+    await page.keyboard.press("n"); // the list goes on behind its own last track.
+    await page.locator(".dock-title", { hasText: "Second" }).waitFor();
+  });
+
   test("nothing is wider than a small phone", async () => {
     for (const path of ["/player", "/studio"]) {
       const page = await open(path, { viewport: phone, hasTouch: true, isMobile: true });
       await page.locator("[data-track]").first().waitFor();
+      if (path === "/player") await page.getByRole("button", { name: "Sound details" }).click();
       expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(phone.width);
       await here?.context.close();
     }

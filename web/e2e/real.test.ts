@@ -122,6 +122,20 @@ test("a press of play asks for nothing but sound, and a ready track for less (HL
   await reached(page, 0.5);
 });
 
+test("loudness is evened out by what was measured, and left alone on request (NORM-2)", async () => {
+  const heard = () => page.evaluate(() => window.melodyud?.audio.volume ?? 0);
+  const choose = (name: string) => page.getByRole("radio", { name }).check({ force: true });
+  await page.getByRole("button", { name: "Sound details" }).click();
+  await choose("Off");
+  expect(await heard()).toBeCloseTo(0.64, 5);
+  await choose("Quiet");
+  const quiet = await heard();
+  await choose("Normal");
+  const by = await page.locator(".evening p .numbers").textContent();
+  expect(20 * Math.log10(quiet / 0.64)).toBeCloseTo(Number(by?.replace("−", "-").replace(" dB", "")) - 5, 0);
+  await page.keyboard.press("Escape");
+});
+
 test("each quality can be chosen and is heard", async () => {
   await page.getByRole("slider", { name: "Position" }).press("Home");
   for (const label of ["AAC 64 kbit/s", "AAC 256 kbit/s", "AAC 96 kbit/s"]) {

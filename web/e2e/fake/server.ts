@@ -43,6 +43,8 @@ export interface Faults {
   flacDelay: number;
   /** Tickets issued so far are answered 410. */
   expireTickets: boolean;
+  /** Segments are refused with this. */
+  refuseMedia?: { status: number; code: string; detail: string };
   /** Connections cut in the middle of the next PATCH bodies. */
   cutPatches: number;
   /** POST /v1/uploads answers this refusal. */
@@ -310,6 +312,8 @@ class FakeServer implements Fake {
     const [, , ticket, , , ...rest] = path.split("/");
     const flac = rest[0] === "flac" && path.endsWith(".m4s");
     if (this.faults.expireTickets || Number(ticket) < this.#ticket) return problem(res, 410, "ticket.expired", "This link has expired.");
+    const refusal = this.faults.refuseMedia;
+    if (refusal && path.endsWith(".m4s")) return problem(res, refusal.status, refusal.code, refusal.detail);
     if (flac && this.faults.flacDelay) await pause(this.faults.flacDelay);
     await file(res, join(this.#config.media, normalize(`/${rest.join("/")}`)), {});
   }
