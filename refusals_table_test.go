@@ -141,6 +141,7 @@ var whatToDo = map[string]string{
 	"telemetry.invalid":     "See *Telling what was heard* in the guide. Sending it again changes nothing.",
 	"telemetry.release":     "Send it to the `events` beside the playlist that the track is played from.",
 	"telemetry.too-large":   "Send at most 200 events and 64 KB at a time.",
+	"telemetry.too-often":   "Send it again after `Retry-After`; gather what happens for some seconds.",
 	"telemetry.unavailable": "Send it again after `Retry-After`; what is told twice counts once.",
 
 	"ticket.expired": "Ask the API for a new playback link.",

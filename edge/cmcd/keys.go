@@ -110,12 +110,11 @@ func both(n int64) [2]int64 { return [2]int64{n, n} }
 
 func same(s string) [2]string { return [2]string{s, s} }
 
-// known finds a key by its name.
-func known(name []byte) (Key, bool) {
+// byName finds keys.
+var byName = func() map[string]Key {
+	m := make(map[string]Key, keys)
 	for k := range rules {
-		if rules[k].name == string(name) {
-			return Key(k), true
-		}
+		m[rules[k].name] = Key(k)
 	}
-	return 0, false
-}
+	return m
+}()

@@ -1,6 +1,9 @@
 package cmcd
 
-import "bytes"
+import (
+	"bytes"
+	"math/bits"
+)
 
 // Parse reads a set, not escaped for a query. Unknown keys, values of the wrong
 // type and values out of range are left out; what is no list of keys and values,
@@ -71,7 +74,7 @@ func (p *parser) pair() error {
 	if len(name) == 0 {
 		return ErrSyntax
 	}
-	k, isKnown := known(name)
+	k, isKnown := byName[string(name)]
 	if isKnown {
 		p.data.forget(k)
 		p.listed &^= 1 << k
@@ -222,7 +225,8 @@ func (p *parser) judge() {
 		p.data = Data{}
 		return
 	}
-	for k := range keys {
+	for told := p.data.told; told != 0; told &= told - 1 {
+		k := Key(bits.TrailingZeros64(told))
 		r := &rules[k]
 		inList := p.listed&(1<<k) != 0
 		wrong := inList != (r.listed && version > 0) || r.second && version == 0
@@ -230,7 +234,7 @@ func (p *parser) judge() {
 		case text, token:
 			wrong = wrong || !r.holds(p.data.texts[k], version)
 		}
-		if p.data.Has(k) && wrong {
+		if wrong {
 			p.data.forget(k)
 		}
 	}

@@ -35,11 +35,22 @@ type lengths interface {
 // players begin with. They are for POST, with a Beacon or records of CMCD events.
 func (t *Intake) Register(r *api.Router, tickets tickets, lengths lengths) {
 	d := desk{t, tickets, lengths}
-	const one, many, sealed = "{track}/{release}/events", "{digest}/{releases}/{form}/events", "encrypted/aes-128/{secret}/"
-	r.Mux.Handle("POST /p/{ticket}/"+one, d.take("/p/"))
-	r.Mux.Handle("POST /p/{ticket}/{track}/{release}/"+sealed+"events", d.take("/p/"))
-	r.Mux.Handle("POST /l/{ticket}/"+many, d.take("/l/"))
-	r.Mux.Handle("POST /l/{ticket}/"+sealed+many, d.take("/l/"))
+	const one, many, sealed = "{track}/{release}/", "{digest}/{releases}/{form}/", "encrypted/aes-128/{secret}/"
+	for folder, root := range map[string]string{one: "/p/", one + sealed: "/p/", many: "/l/", sealed + many: "/l/"} {
+		at := root + "{ticket}/" + folder + "events"
+		r.Mux.Handle("POST "+at, d.take(root))
+		r.Mux.HandleFunc("OPTIONS "+at, preflight)
+	}
+}
+
+// preflight lets players on any site send other types than text.
+func preflight(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Allow-Methods", "POST, OPTIONS")
+	h.Set("Access-Control-Allow-Headers", "Content-Type")
+	h.Set("Access-Control-Max-Age", "86400")
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // desk takes in beacons.
@@ -82,6 +93,9 @@ func (d desk) handle(w http.ResponseWriter, r *http.Request, root string) error 
 	teller, err := d.teller(r, root)
 	if err != nil {
 		return err
+	}
+	if wait := d.paces.Take(d.paces.Name(teller.claims.Session), teller.now); wait > 0 {
+		return later{errOften, wait}
 	}
 	select {
 	case d.reading <- struct{}{}:

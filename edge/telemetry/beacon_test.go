@@ -9,6 +9,7 @@ import (
 	"time"
 
 	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/edge/pace"
 	"github.com/melodyud/melodyud/edge/telemetry"
 	"github.com/melodyud/melodyud/internal/ticket"
 )
@@ -173,9 +174,38 @@ func TestAPatientPlayerIsNotKeptWaiting(t *testing.T) {
 	close(log.gate)
 }
 
-func TestReportsOutOfRangeAreRefused(t *testing.T) { // CMCD-9
+func TestAPlayerThatReportsTooOftenHarmsNobodyElse(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil, &events{})
+	refused := 0
+	for range 30 {
+		if rec := f.tell(`{}`); rec.Code == http.StatusTooManyRequests && rec.Header().Get("Retry-After") == "1" {
+			refused++
+		}
+	}
+	if refused != 10 {
+		t.Errorf("%d of 30 refused", refused)
+	}
+	f.session = "ses_2"
+	if rec := f.tell(`{}`); rec.Code != http.StatusNoContent {
+		t.Errorf("another session: %d", rec.Code)
+	}
+}
+
+func TestOtherSitesMayAskFirst(t *testing.T) { // HLS-82
+	t.Parallel()
+	f := newFixture(t, nil, &events{})
+	req := httptest.NewRequest(http.MethodOptions, "/p/x"+ticket.ReleasePrefix(track, release)+"events", nil)
+	rec := httptest.NewRecorder()
+	f.handler.ServeHTTP(rec, req)
+	if h := rec.Header(); rec.Code != 204 || h.Get("Access-Control-Allow-Methods") != "POST, OPTIONS" || h.Get("Access-Control-Allow-Headers") != "Content-Type" {
+		t.Errorf("%d %v", rec.Code, h)
+	}
+}
+
+func TestReportsOutOfRangeAreRefused(t *testing.T) { // CMCD-9
+	t.Parallel()
+	f := newFixture(t, func(c *telemetry.Config) { c.Pace = pace.Rate{PerSecond: 1e6, Burst: 1000} }, &events{})
 	event := func(more string) string {
 		return `{"events":[{"type":"heard","play":"p","sequence":0` + more + `}]}`
 	}

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"time"
 
 	melodyud "github.com/melodyud/melodyud"
 )
@@ -9,9 +10,23 @@ import (
 var (
 	errBusy = melodyud.Refuse(melodyud.ErrLimited, "telemetry.busy",
 		"Too many players report at once. Send this again a little later.")
+	errOften = melodyud.Refuse(melodyud.ErrLimited, "telemetry.too-often",
+		"This player reports too often. Send more in one report, a little later.")
 	errAway = melodyud.Refuse(melodyud.ErrUnavailable, "telemetry.unavailable",
 		"This cannot be kept right now. Send it again in a moment.")
 )
+
+// later is a refusal that says how long to wait.
+type later struct {
+	error
+	wait time.Duration
+}
+
+// RetryAfter is how long to wait before asking again.
+func (l later) RetryAfter() time.Duration { return l.wait }
+
+// Unwrap returns the refusal.
+func (l later) Unwrap() error { return l.error }
 
 // offer is facts that somebody waits to see kept.
 type offer struct {

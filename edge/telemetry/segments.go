@@ -152,21 +152,25 @@ func read(s *Segment, room []byte) (cmcd.Data, error) {
 	return cmcd.FromQuery(s.Query, room)
 }
 
-// flush turns the sums into facts every now and then, until ctx ends, and then a
-// last time.
+// flush turns the sums into facts, those of one shard after the other, so that the
+// facts of Every come evenly; at the end of ctx those of all.
 func (t *Intake) flush(ctx context.Context) {
-	tick := time.NewTicker(t.c.Every)
+	tick := time.NewTicker(max(time.Microsecond, t.c.Every/shards))
 	defer tick.Stop()
 	var unsent []melodyud.Event
-	for running := true; running; {
+	for n := 0; ; n = (n + 1) % shards {
 		select {
-		case <-ctx.Done():
-			running = false
 		case <-tick.C:
+			unsent = t.send(ctx, append(unsent, t.facts(&t.shards[n])...))
+			continue
+		case <-ctx.Done():
 		}
-		unsent = t.send(ctx, append(unsent, t.facts()...))
+		for i := range t.shards {
+			unsent = append(unsent, t.facts(&t.shards[i])...)
+		}
+		t.metrics.lost.Add(float64(len(t.send(ctx, unsent))))
+		return
 	}
-	t.metrics.lost.Add(float64(len(unsent)))
 }
 
 const (
@@ -198,21 +202,17 @@ func (t *Intake) append(ctx context.Context, facts []melodyud.Event) error {
 	return t.c.Events.Append(ctx, melodyud.TopicPlayback, facts...)
 }
 
-// facts empties the sums.
-func (t *Intake) facts() []melodyud.Event {
-	var all []melodyud.Event
+// facts empties the sums of a shard.
+func (t *Intake) facts(own *shard) (all []melodyud.Event) {
+	own.mu.Lock()
+	sums := own.sums
+	if len(sums) > 0 {
+		own.sums = make(map[what]*sum, len(sums))
+	}
+	own.mu.Unlock()
 	now := t.c.Now().UTC()
-	for i := range t.shards {
-		own := &t.shards[i]
-		own.mu.Lock()
-		sums := own.sums
-		if len(sums) > 0 {
-			own.sums = make(map[what]*sum, len(sums))
-		}
-		own.mu.Unlock()
-		for _, one := range sums {
-			all = append(all, t.fact(one, now))
-		}
+	for _, one := range sums {
+		all = append(all, t.fact(one, now))
 	}
 	return all
 }

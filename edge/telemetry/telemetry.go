@@ -2,9 +2,9 @@
 // edge sends, and what players tell of their plays. Both become facts in the event
 // log, on melodyud.TopicPlayback.
 //
-// Segments are summed up: one fact for each session and track in some seconds, as a
-// fact for each segment would be more facts than music. The sums live in memory,
-// so a crash loses at most those seconds of them; no play is counted by them.
+// Segments are summed up: one fact for each session and track in half a minute, as
+// a fact for each segment would be more facts than music. The sums live in memory,
+// so a crash loses at most that half minute of them; no play is counted by them.
 //
 // Beacons of players are what plays are counted by: they are acknowledged once the
 // event log has them durably, many in one append. Their ids are made of what they
@@ -28,6 +28,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/edge/pace"
 )
 
 // log is where facts go.
@@ -43,12 +44,13 @@ type Config struct {
 	// required, the same on every edge.
 	Secret []byte
 
-	Every    time.Duration // how long segments are summed up; default 5 s
-	Sessions int           // most sums at a time; further sessions are dropped; default 100,000
+	Every    time.Duration // how long segments are summed up; default 30 s
+	Sessions int           // most sums at a time; further sessions are dropped; default 200,000
 	Unsent   int           // most facts that wait for a log that is away; default 100,000
 	Waiting  int           // most beacons that wait for the log; default 1,000
 	AtOnce   int           // most beacons that are read at a time; default 200
 	Patience time.Duration // a beacon waits so long for the log; default 5 s
+	Pace     pace.Rate     // of the beacons of one session; default one a second, and 20 at once
 
 	Logger  *slog.Logger          // default: discards
 	Metrics prometheus.Registerer // default: a private registry
@@ -59,16 +61,19 @@ func (c Config) withDefaults() Config {
 	for _, d := range []struct {
 		value *int
 		usual int
-	}{{&c.Sessions, 100_000}, {&c.Unsent, 100_000}, {&c.Waiting, 1000}, {&c.AtOnce, 200}} {
+	}{{&c.Sessions, 200_000}, {&c.Unsent, 100_000}, {&c.Waiting, 1000}, {&c.AtOnce, 200}} {
 		if *d.value <= 0 {
 			*d.value = d.usual
 		}
 	}
 	if c.Every <= 0 {
-		c.Every = 5 * time.Second
+		c.Every = 30 * time.Second
 	}
 	if c.Patience <= 0 {
 		c.Patience = 5 * time.Second
+	}
+	if c.Pace == (pace.Rate{}) {
+		c.Pace = pace.Rate{PerSecond: 1, Burst: 20}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -89,6 +94,7 @@ type Intake struct {
 	shards  [shards]shard
 	offered chan *offer
 	reading chan struct{} // holds a token for each beacon that is read
+	paces   *pace.Buckets // by session
 	strange atomic.Bool   // a newer CMCD has been seen, and logged
 }
 
@@ -99,11 +105,15 @@ func New(c Config) (*Intake, error) {
 		return nil, fmt.Errorf("%w: telemetry needs an event log and a secret of 32 bytes", melodyud.ErrInvalid)
 	}
 	c = c.withDefaults()
+	paces, err := pace.New(c.Pace, c.Sessions)
+	if err != nil {
+		return nil, err
+	}
 	m, err := newMetrics(c.Metrics)
 	if err != nil {
 		return nil, fmt.Errorf("register telemetry metrics: %w", err)
 	}
-	t := &Intake{c: c, metrics: m, offered: make(chan *offer, c.Waiting), reading: make(chan struct{}, c.AtOnce)}
+	t := &Intake{c: c, metrics: m, offered: make(chan *offer, c.Waiting), reading: make(chan struct{}, c.AtOnce), paces: paces}
 	for i := range t.shards {
 		t.shards[i].sums = map[what]*sum{}
 	}

@@ -94,6 +94,7 @@ type fixture struct {
 	stop    func()
 	length  time.Duration
 	gone    error
+	session string
 }
 
 // Length implements what the edge knows of tracks.
@@ -108,7 +109,7 @@ func (f *fixture) Authenticate(context.Context, string) (api.Principal, error) {
 
 func newFixture(t *testing.T, change func(*telemetry.Config), log *events) *fixture {
 	t.Helper()
-	f := &fixture{t: t, log: log, now: began.Add(time.Minute), metrics: prometheus.NewRegistry(), length: 200 * time.Second}
+	f := &fixture{t: t, log: log, now: began.Add(time.Minute), metrics: prometheus.NewRegistry(), length: 200 * time.Second, session: "ses_1"}
 	log.known = map[melodyud.EventID]bool{}
 	var err error
 	if f.keys, err = ticket.NewKeyring(ticket.Key{ID: "k1", Secret: make([]byte, 32)}); err != nil {
@@ -154,7 +155,7 @@ func (f *fixture) ticket(c ticket.Claims) string {
 	if c.Expires.IsZero() {
 		c.Expires = began.Add(time.Hour)
 	}
-	c.Session, c.Tier, c.Issued, c.Account, c.Skips = "ses_1", ticket.Free, began, "acc1", ticket.Unlimited
+	c.Session, c.Tier, c.Issued, c.Account, c.Skips = f.session, ticket.Free, began, "acc1", ticket.Unlimited
 	token, err := f.keys.Sign(c)
 	if err != nil {
 		f.t.Fatal(err)
@@ -277,6 +278,25 @@ func TestASegmentIsToldWithoutMemory(t *testing.T) {
 	f.Segment(s)
 	if n := testing.AllocsPerRun(100, func() { f.Segment(s) }); n > 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkSegment(b *testing.B) {
+	f, err := telemetry.New(telemetry.Config{Events: &events{}, Secret: make([]byte, 32)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, query := range map[string]string{
+		"plain": "", "cmcd": "CMCD=bl%3D2100%2Cbr%3D128%2Cd%3D4012%2Cmtp%3D12300%2Cot%3Da%2Csf%3Dh%2Csid%3D%22f3b7%22%2Cst%3Dv",
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			s := segment(1)
+			s.Query = query
+			for b.Loop() {
+				f.Segment(s)
+			}
+		})
 	}
 }
 

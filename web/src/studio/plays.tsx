@@ -82,7 +82,7 @@ export function Plays({ track }: { track: Track }) {
   const { total, days } = numbers;
   const facts = [
     count(total.plays, "play"), `${count(total.completions, "time")} to the end`, `${count(total.skips, "skip")}, ${total.early_skips} of them early`,
-    `${total.hours < 10 ? total.hours.toFixed(1) : Math.round(total.hours)} hours heard`,
+    `${heardFor(total.hours)} heard`,
   ];
   return (
     <section class="card plays" aria-labelledby="h-plays">
@@ -93,6 +93,12 @@ export function Plays({ track }: { track: Track }) {
       <p class="soft">A play counts once 30 seconds were heard, or all of a shorter track.</p>
     </section>
   );
+}
+
+/** heardFor writes hours as people would say them. */
+function heardFor(hours: number): string {
+  if (hours < 1) return count(Math.round(hours * 60), "minute");
+  return hours < 10 ? `${hours.toFixed(1)} hours` : count(Math.round(hours), "hour");
 }
 
 /** Bars draws the plays of each day; the words say the same. */
