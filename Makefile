@@ -12,7 +12,7 @@ MINIO := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 PACKAGES = $(shell go list ./... | grep -v /node_modules/)
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
 
-.PHONY: all build vet vuln test h2spec integration race fuzz soak e2e bench bench-start bench-sound cache-tests run web help clean
+.PHONY: all build vet vuln test h2spec integration race fuzz soak e2e bench bench-start bench-sound bench-edge cache-tests run web help clean
 
 all: build vet test ## build, vet and test
 
@@ -101,6 +101,10 @@ cache-tests: ## the public suite of HTTP caches against ours; CACHE_TESTS is a c
 	@deploy/need node:nodejs npm:npm
 	@test -n "$(CACHE_TESTS)" || { echo "SKIPPED: CACHE_TESTS names no checkout of http-tests/cache-tests (docs/benchmarks.md says which commit)"; }
 	@test -z "$(CACHE_TESTS)" || MELODYUD_CACHE_TESTS=$(abspath $(CACHE_TESTS)) go test -count=1 -v -run ThePublicSuite ./edge/httpcache
+
+bench-edge: build ## the edge against nginx and Varnish by processor time, one processor for the server and one for the load; exits 1 when a bar is missed
+	@deploy/need nginx:nginx varnishd:varnish wrk:wrk taskset:util-linux
+	go run ./edge/wire/wirebench
 
 help: ## this list
 	@grep -hE '^[a-z][a-z/.0-9]*:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14

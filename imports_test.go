@@ -105,6 +105,7 @@ var arrows = map[string][]string{
 	"edge/cat":             {},
 	"edge/cache":           {"internal/objectstore"},
 	"edge/wire":            {},
+	"edge/wire/wirebench":  {"internal/objectstore", "internal/objectstore/dir", "internal/ticket"},
 	"edge/load":            {},
 	"edge/cachestatus":     {},
 	"edge/httpcache":       {"edge/cachestatus"},

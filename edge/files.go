@@ -17,6 +17,8 @@ const (
 	// gets a file, so that a listener who walks through an album takes nobody's room.
 	// Every so often it is tried again.
 	wantedOften, tryAgain = 3, 64
+
+	hearEvery = 8
 )
 
 // files are the segments that are wanted most, a second time, as files in memory: the
@@ -44,11 +46,18 @@ func (f *files) close() {
 	f.kept.StopAllGoroutines()
 }
 
-// get returns the file of a stretch, held for the caller; nil if there is none.
-func (f *files) get(s *stretch) *wire.File {
-	if one, ok := f.kept.GetIfPresent(*s); ok && one.Hold() {
+// get returns the file of an answer, held for the caller; nil if there is none. What
+// decides on who stays hears of some of the wishes, which tells it as much as all.
+func (f *files) get(a *hotAnswer) *wire.File {
+	if one := a.file.Load(); one != nil && a.asked.Add(1)%hearEvery != 0 && one.Hold() {
 		return one
 	}
+	one, ok := f.kept.GetIfPresent(*a.stretch)
+	if ok && one.Hold() {
+		a.file.Store(one)
+		return one
+	}
+	a.file.Store(nil)
 	return nil
 }
 

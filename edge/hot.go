@@ -64,6 +64,8 @@ type hotAnswer struct {
 	meter   *api.Meter
 	told    *telemetry.Segment // of a segment; what its ticket says is left out
 	wanted  atomic.Int64       // how often it was answered from the cache of blocks
+	file    atomic.Pointer[wire.File]
+	asked   atomic.Int64 // how often file was
 }
 
 // stretch is where bytes are in the cache of blocks.
@@ -127,7 +129,7 @@ func (e *Edge) lay(a *wire.Answer, known *hotAnswer) (ok bool) {
 		a.Body = append(a.Body, known.body)
 		return true
 	}
-	if a.File = e.hot.files.get(s); a.File != nil {
+	if a.File = e.hot.files.get(known); a.File != nil {
 		return true
 	}
 	if a.Body, ok = e.blocks.Resident(a.Body, s.key, s.offset, s.length); ok && known.wanted.Add(1)%tryAgain == wantedOften {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -148,6 +149,7 @@ func (c *conn) next() error {
 			armed = at
 			_ = c.SetReadDeadline(at.Add(c.wire.config.IdleTimeout)) // a closed connection says so when read
 		}
+		runtime.Gosched()
 	}
 }
 

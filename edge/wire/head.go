@@ -87,7 +87,7 @@ func cutLine(b []byte) (line, rest []byte) {
 func (h *head) requestLine(line []byte) bool {
 	method, rest, ok1 := bytes.Cut(line, []byte{' '})
 	target, version, ok2 := bytes.Cut(rest, []byte{' '})
-	if !ok1 || !ok2 || !all(method, tokenChar) || !all(target, visible) {
+	if !ok1 || !ok2 || !all(method, tokenChar) || len(target) == 0 {
 		return false
 	}
 	switch string(version) {
@@ -174,28 +174,34 @@ func (h *head) judge() refusal {
 	if h.hosts > 1 || h.hosts == 0 && !h.old || !all(h.host, hostChar) {
 		return errHost
 	}
+	if h.aim(); h.plain {
+		return refusal{}
+	}
 	switch t := h.target; {
+	case !all(t, visible):
+		return errLine
 	case t[0] == '/':
 	case string(t) == "*" && string(h.method) == "OPTIONS":
-		h.plain = false
 	default:
-		h.plain = false
-		if why := h.absolute(); why.status != 0 {
-			return why
-		}
-	}
-	if h.plain = h.plain && !h.old && len(h.host) > 0 && (h.request.Head || string(h.method) == "GET"); h.plain {
-		path, query, asked := bytes.Cut(h.target, []byte{'?'})
-		h.request.Path, h.request.Query = path, query
-		h.plain = simple(path) && (!asked || telemetry(query))
+		return h.absolute()
 	}
 	return refusal{}
+}
+
+// aim takes the target apart, if the request is plain that far.
+func (h *head) aim() {
+	if h.plain = h.plain && !h.old && len(h.host) > 0 && (h.request.Head || string(h.method) == "GET"); !h.plain {
+		return
+	}
+	path, query, asked := bytes.Cut(h.target, []byte{'?'})
+	h.request.Path, h.request.Query = path, query
+	h.plain = simple(path) && (!asked || telemetry(query))
 }
 
 // telemetry reports whether a query is nothing but what a player tells of itself
 // (CMCD-2), which no answer depends on.
 func telemetry(query []byte) bool {
-	return bytes.HasPrefix(query, []byte("CMCD=")) && bytes.IndexByte(query, '&') < 0 && bytes.IndexByte(query, '#') < 0
+	return bytes.HasPrefix(query, []byte("CMCD=")) && all(query, visible) && !bytes.ContainsAny(query, "&#")
 }
 
 // absolute judges a target in absolute form, which must agree with Host: net/http

@@ -43,7 +43,11 @@ func (s *shop) Resident(r *wire.Request, a *wire.Answer) bool {
 		s.before()
 	}
 	half := len(s.sound) / 2
-	a.Head = fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nContent-Type: audio/mp4\r\nFrom: memory\r\n", len(s.sound))
+	method := "GET"
+	if r.Head {
+		method = "HEAD"
+	}
+	a.Head = fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nContent-Type: audio/mp4\r\nFrom: memory\r\nMethod: %s\r\n", len(s.sound), method)
 	a.Body = append(a.Body, s.sound[:half], nil, s.sound[half:])
 	a.What = s
 	return true

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -51,20 +52,15 @@ func measure(ctx context.Context, o options, w workload, servers []*server) ([]r
 }
 
 func load(ctx context.Context, s *server, w workload, connections int, length time.Duration) (t turn, err error) {
-	before, err := s.used()
-	if err != nil {
-		return t, err
-	}
+	before := s.used()
 	out, err := exec.CommandContext(ctx, "taskset", "-c", strconv.Itoa(theCore+1), "wrk", "-t1", "-c"+strconv.Itoa(connections),
 		fmt.Sprintf("-d%.0fs", length.Seconds()), "--latency", s.url(w)).CombinedOutput()
 	if err != nil {
 		return t, fmt.Errorf("wrk: %w\n%s", err, out)
 	}
-	after, err := s.used()
-	if err != nil {
-		return t, err
+	for pid, used := range s.used() {
+		t.cpu += used - before[pid]
 	}
-	t.cpu = after - before
 	return t, t.read(string(out))
 }
 
@@ -93,27 +89,24 @@ func (t *turn) read(out string) (err error) {
 	return err
 }
 
-// used is the processor time a server has used, to the nanosecond where the kernel
-// counts so.
-func (o *server) used() (sum time.Duration, err error) {
+// used is the processor time each of a server's processes has used, to the nanosecond.
+// Some end while it runs, such as the one with which nginx looks through its cache.
+func (o *server) used() map[int]time.Duration {
+	all := map[int]time.Duration{}
 	for _, pid := range o.pids {
-		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-		if err != nil {
-			return 0, err
-		}
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid)) // the pattern is good
 		for _, task := range tasks {
-			raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/schedstat", pid, task.Name()))
+			raw, err := os.ReadFile(task)
 			if err != nil {
-				return 0, err
+				continue // it has ended
 			}
-			ns, err := strconv.ParseInt(strings.Fields(string(raw))[0], 10, 64)
-			if err != nil {
-				return 0, err
+			var ns int64
+			if _, err := fmt.Sscan(string(raw), &ns); err == nil {
+				all[pid] += time.Duration(ns)
 			}
-			sum += time.Duration(ns)
 		}
 	}
-	return sum, nil
+	return all
 }
 
 // perSecond is requests per second of processor time, over all turns.

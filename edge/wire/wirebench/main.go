@@ -21,6 +21,7 @@ import (
 // options are the command line.
 type options struct {
 	melodyud    string
+	also        string
 	rounds      int
 	length      time.Duration
 	connections int
@@ -30,6 +31,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.melodyud, "melodyud", "bin/melodyud", "the program to measure")
+	flag.StringVar(&o.also, "also", "", "another build of it, to compare with")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each server has its turn")
 	flag.DurationVar(&o.length, "length", 3*time.Second, "of one turn")
 	flag.IntVar(&o.connections, "connections", 32, "connections at once")

@@ -32,12 +32,17 @@ const theCore = 0
 // start starts all of them and fills their caches. The edge comes first: what it
 // prints is what the others are given.
 func (s *stage) start(ctx context.Context, o options) (all []*server, err error) {
-	edge, err := s.startEdge(ctx, o)
-	if err != nil {
-		return all, err
+	for i, program := range []string{o.melodyud, o.also} {
+		if program == "" {
+			continue
+		}
+		edge, err := s.startEdge(ctx, program, fmt.Sprintf("data%d", i))
+		if err != nil {
+			return all, err
+		}
+		all = append(all, edge)
 	}
-	all = append(all, edge)
-	if s.list, err = fetch(ctx, edge.url(playlists)); err != nil {
+	if s.list, err = fetch(ctx, all[0].url(playlists)); err != nil {
 		return all, err
 	}
 	origin, address, err := s.origin()
@@ -76,14 +81,14 @@ func (s *stage) compare(ctx context.Context, all []*server) error {
 
 func (o *server) url(w workload) string { return "http://" + o.address + o.path(w) }
 
-func (s *stage) startEdge(ctx context.Context, o options) (*server, error) {
+func (s *stage) startEdge(ctx context.Context, program, data string) (*server, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	c := pinned(ctx, o.melodyud, "serve")
-	c.Env = s.environment(address)
-	one := &server{name: "melodyud", address: address, path: func(w workload) string { return s.base + w.path }}
+	c := pinned(ctx, program, "serve")
+	c.Env = s.environment(address, data)
+	one := &server{name: filepath.Base(program), address: address, path: func(w workload) string { return s.base + w.path }}
 	return one, one.launch(ctx, c)
 }
 

@@ -120,8 +120,8 @@ func manifestOf(file []byte) *melodyud.Manifest {
 }
 
 // environment is how the edge is told of the stage.
-func (s *stage) environment(address string) []string {
-	return append(os.Environ(), "MELODYUD_ROLES=edge", "MELODYUD_ADDR="+address, "MELODYUD_DATA="+filepath.Join(s.dir, "data"),
+func (s *stage) environment(address, data string) []string {
+	return append(os.Environ(), "MELODYUD_ROLES=edge", "MELODYUD_ADDR="+address, "MELODYUD_DATA="+filepath.Join(s.dir, data),
 		"MELODYUD_OBJECTS=dir:"+s.objects(), "MELODYUD_LOG_LEVEL=warn",
 		"MELODYUD_TICKET_KEYS="+s.key.ID+":"+base64.StdEncoding.EncodeToString(s.key.Secret))
 }
