@@ -23,6 +23,7 @@ type line struct {
 	rate    int64 // bits a second; 0: no limit
 	now     func() time.Time
 	scratch *sync.Pool // of what bodies are read into: few are read at a time
+	zips    *sync.Pool // of *gzip.Reader
 
 	mu   sync.Mutex
 	conn net.Conn // nil: none; only the listener changes it, under mu
@@ -124,30 +125,19 @@ func (l *line) try(ctx context.Context, u *url.URL, text bool) (a answer, err er
 		return a, err
 	}
 	a.firstByte = max(l.now().Sub(began), 1)
-	res, err := l.response()
+	h, err := readHead(l.in)
 	if err != nil {
 		return a, err
 	}
-	defer res.Body.Close()
-	a.status, a.cache, a.retry = res.StatusCode, res.Header.Get("Cache-Status"), res.Header.Get("Retry-After")
-	if err := l.receive(ctx, conn, res, text, &a); err != nil {
+	a.status, a.cache, a.retry = h.status, h.cache, h.retryAfter
+	if err := l.receive(ctx, conn, h, text, &a); err != nil {
 		return a, err
 	}
 	a.took, l.used = l.now().Sub(began), true
-	if res.Close {
+	if h.closes || h.length < 0 && !h.chunked {
 		l.hangUp()
 	}
 	return a, nil
-}
-
-// response reads the head of the final answer.
-func (l *line) response() (*http.Response, error) {
-	for {
-		res, err := http.ReadResponse(l.in, nil)
-		if err != nil || res.StatusCode >= http.StatusOK {
-			return res, err
-		}
-	}
 }
 
 // connect returns the connection to u's host.
@@ -188,28 +178,39 @@ func dial(ctx context.Context, u *url.URL, timeout time.Duration) (net.Conn, err
 }
 
 // receive reads a body to its end.
-func (l *line) receive(ctx context.Context, conn net.Conn, res *http.Response, text bool, a *answer) (err error) {
-	if res.StatusCode >= http.StatusBadRequest {
-		raw, err := io.ReadAll(io.LimitReader(res.Body, mostText))
+func (l *line) receive(ctx context.Context, conn net.Conn, h head, text bool, a *answer) (err error) {
+	body := h.body(l.in)
+	if h.status >= http.StatusBadRequest {
+		raw, err := io.ReadAll(io.LimitReader(body, mostText))
 		a.bytes, a.code = int64(len(raw)), attributeJSON(string(raw), "code")
 		return err
 	}
 	if !text {
-		a.bytes, err = l.discard(ctx, conn, res.Body)
+		a.bytes, err = l.discard(ctx, conn, body)
 		return err
 	}
-	var body io.Reader = res.Body
-	if strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {
-		if body, err = gzip.NewReader(res.Body); err != nil {
-			return fmt.Errorf("playlist: %w", err)
-		}
-	}
-	if a.text, err = io.ReadAll(io.LimitReader(body, mostText)); err != nil {
+	if a.text, err = l.read(body, h); err != nil {
 		return err
 	}
 	a.bytes = int64(len(a.text))
-	_, err = io.Copy(io.Discard, res.Body)
+	_, err = io.Copy(io.Discard, body)
 	return err
+}
+
+// read returns a playlist.
+func (l *line) read(body io.Reader, h head) ([]byte, error) {
+	if !h.zipped {
+		return io.ReadAll(io.LimitReader(body, mostText))
+	}
+	z, ok := l.zips.Get().(*gzip.Reader)
+	if !ok {
+		z = new(gzip.Reader)
+	}
+	defer l.zips.Put(z)
+	if err := z.Reset(body); err != nil {
+		return nil, fmt.Errorf("playlist: %w", err)
+	}
+	return io.ReadAll(io.LimitReader(z, mostText))
 }
 
 // attributeJSON finds a string in a JSON object without reading the rest.

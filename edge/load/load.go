@@ -97,11 +97,11 @@ type crowd struct {
 	charts charts
 	lists  *lists
 
-	scratch sync.Pool
+	scratch, zips sync.Pool
 }
 
 func (c *crowd) line() *line {
-	return &line{timeout: c.config.Timeout, rate: c.config.Line, now: c.config.Now, scratch: &c.scratch}
+	return &line{timeout: c.config.Timeout, rate: c.config.Line, now: c.config.Now, scratch: &c.scratch, zips: &c.zips}
 }
 
 // arrive starts the listeners one by one over the ramp.

@@ -2,6 +2,7 @@ package load_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,13 +50,22 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch path := r.URL.Path; {
 	case strings.HasSuffix(path, "/index.m3u8") && strings.Count(path, "/") == 2:
-		fmt.Fprint(w, "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=9000000,CODECS=\"fLaC,x\",AUDIO=\"a\"\nhigh/index.m3u8\n#EXT-X-STREAM-INF:CODECS=\"mp4a.40.2\",BANDWIDTH=70000\nlow/index.m3u8\n")
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		defer z.Close()
+		fmt.Fprint(z, "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=9000000,CODECS=\"fLaC,x\",AUDIO=\"a\"\nhigh/index.m3u8\n#EXT-X-STREAM-INF:CODECS=\"mp4a.40.2\",BANDWIDTH=70000\nlow/index.m3u8\n")
 	case strings.HasSuffix(path, ".m3u8"):
 		fmt.Fprint(w, "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MAP:URI=\"init.mp4\"\n")
 		for i := range 10 {
 			fmt.Fprintf(w, "#EXTINF:%.3f,\ns/%d.m4s\n", s.segment.Seconds(), i)
 		}
 		fmt.Fprint(w, "#EXT-X-ENDLIST\n")
+		_ = http.NewResponseController(w).Flush() // chunked
+		fmt.Fprint(w, "# the end\n")
+	case strings.HasSuffix(path, "init.mp4"):
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusEarlyHints)
+		_, _ = w.Write(make([]byte, 700))
 	default:
 		status := "origin; hit, e; fwd=uri-miss"
 		if n%2 == 0 {
