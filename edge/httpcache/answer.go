@@ -176,10 +176,10 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, s *stored, header
 	how.Add(h)
 	quiet(h)
 	switch {
+	case s.status < 300 && notModified(r, s.header, s.came): // before any range: RFC 9110 §13.2.2
+		sendNotModified(w)
 	case s.parts != nil:
 		c.sendPart(w, r, s)
-	case s.status < 300 && notModified(r, s.header, s.came):
-		sendNotModified(w)
 	default:
 		c.sendWhole(w, r, s)
 	}
@@ -242,9 +242,7 @@ func (c *Cache) sendPart(w http.ResponseWriter, r *http.Request, s *stored) {
 	h.Set("Content-Range", formatContentRange(want, s.length))
 	h.Set("Content-Length", strconv.FormatInt(want.length(), 10))
 	w.WriteHeader(http.StatusPartialContent)
-	if r.Method != http.MethodHead {
-		c.send(w, r, have, span{0, want.length()})
-	}
+	c.send(w, r, have, span{0, want.length()})
 }
 
 // send writes content as it arrives. A response that breaks off is cut for the

@@ -61,11 +61,12 @@ func (q question) signature(latest []selecting) string {
 // join returns the flight for a question and whether the caller leads it. Without
 // one, the store has changed since it was looked into.
 func (c *Cache) join(q question, tell *herald) (f *flight, leads bool) {
-	if q.alone {
-		return c.start(q, tell, ""), true
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if q.alone {
+		c.loners++
+		return c.start(q, tell, fmt.Sprintf("%s\nalone %d", q.key, c.loners)), true
+	}
 	sign := q.signature(c.store.selecting(q.key))
 	if f, ok := c.flights[sign]; ok {
 		return f, false
@@ -73,18 +74,17 @@ func (c *Cache) join(q question, tell *herald) (f *flight, leads bool) {
 	if now, _ := c.store.find(q.key, q.Header); now != q.seen {
 		return nil, false
 	}
-	f = c.start(q, tell, sign)
-	c.flights[sign] = f
-	return f, true
+	return c.start(q, tell, sign), true
 }
 
-// start begins a flight; whoever waits for it finds it under sign.
+// start begins a flight, which others find under sign. The caller holds mu.
 func (c *Cache) start(q question, tell *herald, sign string) *flight {
 	ctx, cancel := context.WithCancel(c.life)
 	f := &flight{sign: sign, cancel: cancel, herald: tell, left: make(chan struct{}), ready: make(chan struct{})}
 	if tell == nil {
 		close(f.left)
 	}
+	c.flights[sign] = f
 	request := c.request(ctx, q)
 	c.work.Go(func() {
 		defer cancel()

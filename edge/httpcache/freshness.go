@@ -57,9 +57,10 @@ func (c *Cache) policyOf(status int, h http.Header, now time.Time) policy {
 }
 
 // guess is the heuristic freshness of RFC 9111 §4.2.2: a tenth of the time since the
-// last change, and a little for the absence of things.
+// last change, and a little for the absence of things. What sets a cookie is likely
+// for one client, unless the origin says how long it is fresh (§7.3).
 func (c *Cache) guess(status int, h http.Header, d directives, now time.Time) time.Duration {
-	if !slices.Contains(heuristic, status) && !d.has("public") {
+	if !slices.Contains(heuristic, status) && !d.has("public") || h.Get("Set-Cookie") != "" {
 		return 0
 	}
 	changed, ok := parseDate(h.Get("Last-Modified"), now)

@@ -66,12 +66,13 @@ type Config struct {
 // Cache is an http.Handler, safe for concurrent use. Close it after the last request.
 type Cache struct {
 	config  Config
-	prefix  string // what goes before every request's path, as it is sent
+	prefix  *url.URL // its path goes before every request's
 	store   *store
 	answers *prometheus.CounterVec
 
 	mu       sync.Mutex
-	flights  map[string]*flight // requests to the origin that others may join
+	flights  map[string]*flight // requests to the origin
+	loners   uint64             // how many of them nobody could join, so far
 	arriving atomic.Int64       // bytes of responses that are not stored yet
 
 	life context.Context // of requests to the origin that belong to nobody
@@ -102,7 +103,7 @@ func New(c Config) (*Cache, error) {
 		return nil, err
 	}
 	k := &Cache{
-		config: c, prefix: strings.TrimSuffix(c.Origin.EscapedPath(), "/"), store: known,
+		config: c, prefix: prefixOf(c.Origin), store: known,
 		flights: make(map[string]*flight), answers: answersCounter(),
 	}
 	k.life, k.end = context.WithCancel(context.Background())
@@ -110,6 +111,11 @@ func New(c Config) (*Cache, error) {
 		c.Metrics.MustRegister(k.answers, k.bytesGauge())
 	}
 	return k, nil
+}
+
+// prefixOf is the origin's path without the slash at its end.
+func prefixOf(origin *url.URL) *url.URL {
+	return &url.URL{Path: strings.TrimSuffix(origin.Path, "/"), RawPath: strings.TrimSuffix(origin.RawPath, "/")}
 }
 
 func (c Config) withDefaults() Config {
@@ -185,7 +191,7 @@ func refused(r *http.Request) int {
 	switch {
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
 		return http.StatusMethodNotAllowed
-	case r.URL.Path == "" || r.URL.Path[0] != '/' && r.URL.Path != "*":
+	case !strings.HasPrefix(r.URL.Path, "/"):
 		return http.StatusBadRequest
 	}
 	for segment := range strings.SplitSeq(strings.ReplaceAll(r.URL.Path, `\`, "/"), "/") {

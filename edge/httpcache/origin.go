@@ -56,11 +56,9 @@ func endToEnd(h http.Header) http.Header {
 
 // ask makes the request to the origin that stands for r.
 func (c *Cache) ask(ctx context.Context, r *http.Request) *http.Request {
-	to := &url.URL{Scheme: c.config.Origin.Scheme, Host: c.config.Origin.Host, RawQuery: r.URL.RawQuery, ForceQuery: r.URL.ForceQuery}
-	to.Path = c.config.Origin.Path + r.URL.Path
-	to.RawPath = c.prefix + r.URL.EscapedPath()
-	if c.prefix == "" {
-		to.Path, to.RawPath = r.URL.Path, r.URL.EscapedPath()
+	to := &url.URL{
+		Scheme: c.config.Origin.Scheme, Host: c.config.Origin.Host, RawQuery: r.URL.RawQuery, ForceQuery: r.URL.ForceQuery,
+		Path: c.prefix.Path + r.URL.Path, RawPath: c.prefix.EscapedPath() + r.URL.EscapedPath(),
 	}
 	header := endToEnd(r.Header)
 	for _, name := range hearsay {

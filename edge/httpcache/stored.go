@@ -56,7 +56,7 @@ func (s *stored) usable(r *http.Request) bool {
 	if s.parts == nil {
 		return true
 	}
-	if !rangeApplies(r.Header, s.header) {
+	if r.Method != http.MethodGet || !rangeApplies(r.Header, s.header) { // RFC 9110 §14.2
 		return false
 	}
 	want, ok := parseRange(r.Header.Values("Range"), s.length)

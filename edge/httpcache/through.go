@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/melodyud/melodyud/edge/cachestatus"
 )
@@ -128,6 +129,9 @@ func (c *Cache) compare(q question, a *arrived) {
 	same := false
 	for _, name := range []string{"Content-Length", "ETag", "Last-Modified"} {
 		said, known := a.Header.Get(name), q.seen.header.Get(name)
+		if name == "Content-Length" && q.seen.parts != nil {
+			known = strconv.FormatInt(q.seen.length, 10)
+		}
 		if said != "" && said != known {
 			c.invalidate(q.key)
 			return
