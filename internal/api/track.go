@@ -26,6 +26,7 @@ type (
 		Refusal  *refusal         `json:"refusal,omitempty" doc:"Why the file, or the one meant to replace it, was not accepted, and what to do."`
 		Release  *release         `json:"release,omitempty" doc:"What listeners hear; absent until published."`
 		Preview  *float64         `json:"preview_start_seconds,omitempty" doc:"Where you chose the preview to begin; only for the owner."`
+		Ad       bool             `json:"ad,omitempty" doc:"It is an ad, which no listener finds in a list. Only for the owner."`
 		Cover    bool             `json:"cover" doc:"Whether there is a picture at /v1/tracks/{id}/cover."`
 	}
 	// Master is the JSON form of a file as it was sent.
@@ -64,7 +65,7 @@ func TrackOf(t melodyud.Track, owner bool) Track {
 	if !owner {
 		return v
 	}
-	v.FileName = t.FileName
+	v.FileName, v.Ad = t.FileName, t.Aside
 	v.Replaces = t.State == melodyud.StatePublished && t.Progress.Stage != melodyud.StageDone
 	v.Master = &Master{t.Master.SHA256, t.Master.Size}
 	v.Progress = &progress{t.Progress.Stage, t.Progress.Percent, t.Progress.Attempt}

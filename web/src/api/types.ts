@@ -41,6 +41,8 @@ export interface Track {
   refusal?: { code: string; text: string } | null;
   release?: Release | null;
   cover: boolean;
+  /** It is in no listener's list; told to the owner only. */
+  ad?: boolean;
 }
 
 export interface TrackPage {

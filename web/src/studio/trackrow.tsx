@@ -43,6 +43,7 @@ function State({ track }: { track: Track }) {
     return (
       <p class="row-facts numbers">
         <span class="dot" aria-hidden="true" />
+        {track.ad && <span class="chip">Ad</span>}
         <span>Published {track.release ? day(track.release.published) : ""}</span>
         <span class="soft">{lengthOf(track)}</span>
         <PlayCountOf track={track} />
