@@ -5,6 +5,7 @@ import (
 	"time"
 
 	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/fault"
 )
 
 var (
@@ -98,6 +99,9 @@ func (t *Intake) commit(ctx context.Context, all []*offer) {
 		facts = append(facts, o.facts...)
 	}
 	err := t.append(ctx, facts)
+	if err == nil {
+		err = fault.Point("telemetry.kept")
+	}
 	if err != nil {
 		t.c.Logger.Warn("what players told could not be kept", "facts", len(facts), "error", err)
 		err = errAway.Because(err)
