@@ -26,6 +26,8 @@ type Config struct {
 	CertFile, KeyFile string
 	// Handler answers, however the request came.
 	Handler http.Handler
+	// Proxies may begin TCP connections with the PROXY protocol; default: nobody.
+	Proxies Proxies
 	// PublicPort is the port that clients are told for HTTP/3; default that of Addr.
 	PublicPort int
 	// Drain is how long a stop waits for requests in hand.
@@ -72,6 +74,7 @@ func Listen(c Config) (*Secure, error) {
 	if c.PublicPort == 0 {
 		s.c.PublicPort = s.tcp.Addr().(*net.TCPAddr).Port
 	}
+	s.tcp = c.Proxies.Listen(s.tcp)
 	s.build()
 	return s, nil
 }

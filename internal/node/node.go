@@ -82,6 +82,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 	if n.listener, err = net.Listen("tcp", c.Addr); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot listen on %s: %w", c.Addr, err), n.close())
 	}
+	n.listener = c.proxies().Listen(n.listener)
 	if err := n.listenTLS(); err != nil {
 		return nil, errors.Join(err, n.close())
 	}

@@ -142,3 +142,31 @@ func TestProgramsThatAskTheAPITooFastAreTold(t *testing.T) { // standards §5.3
 		t.Errorf("somebody else: %d %v", a.status, err)
 	}
 }
+
+func TestTheClientBehindATrustedProxyIsTheOneWhoCounts(t *testing.T) {
+	t.Parallel()
+	for trusted, neighbour := range map[string]int{"127.0.0.1": http.StatusForbidden, "10.0.0.0/8": http.StatusServiceUnavailable} {
+		log := &testLog{t: t}
+		base := start(t, node.Config{LogOutput: log, EdgeLimits: node.EdgeLimits{RateStranger: 0.1}, Front: node.Front{TrustedProxies: []string{trusted}}})
+		p := &person{t: t, base: base}
+		from := func(client string) int {
+			a, err := p.once("GET", "/p/made-up/trk/rel/index.m3u8", nil, "X-Forwarded-For", "1.1.1.1, "+client)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return a.status
+		}
+		for range 3 {
+			from("198.51.100.1")
+		}
+		if got := from("198.51.100.1"); got != http.StatusServiceUnavailable {
+			t.Errorf("trusting %s: one who asks too often hears %d", trusted, got)
+		}
+		if got := from("198.51.100.2"); got != neighbour {
+			t.Errorf("trusting %s: another client of the proxy hears %d, want %d", trusted, got, neighbour)
+		}
+		if believed := neighbour == http.StatusForbidden; log.has("remote=198.51.100.2") != believed || log.has("remote=1.1.1.1") {
+			t.Errorf("trusting %s: the log names the wrong address", trusted)
+		}
+	}
+}

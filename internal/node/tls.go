@@ -17,7 +17,7 @@ type Front struct {
 	TLSCert string `env:"MELODYUD_TLS_CERT" type:"path" placeholder:"FILE" help:"Certificate and its chain, in PEM. A new one is taken up when the file changes."`
 	TLSKey  string `env:"MELODYUD_TLS_KEY" type:"path" placeholder:"FILE" help:"Key of the certificate, in PEM."`
 
-	TrustedProxies []string `env:"MELODYUD_TRUSTED_PROXIES" placeholder:"CIDR,…" help:"Proxies whose X-Forwarded-For is believed. Default: nobody's."`
+	TrustedProxies []string `env:"MELODYUD_TRUSTED_PROXIES" placeholder:"CIDR,…" help:"Proxies whose X-Forwarded-For, or PROXY protocol, is believed. Default: nobody's."`
 }
 
 func (f *Front) check() error {
@@ -33,8 +33,12 @@ func (f *Front) check() error {
 
 // handler is what answers requests, however they come.
 func (n *Node) handler() http.Handler {
-	proxies, _ := front.ParseProxies(n.config.TrustedProxies) // checked
-	return proxies.Wrap(n.paced(n.router.Handler()))
+	return n.config.proxies().Wrap(n.paced(n.router.Handler()))
+}
+
+func (f *Front) proxies() front.Proxies {
+	p, _ := front.ParseProxies(f.TrustedProxies) // checked
+	return p
 }
 
 // listenTLS opens the listener for HTTPS if there is a certificate.
@@ -44,7 +48,7 @@ func (n *Node) listenTLS() error {
 		return nil
 	}
 	s, err := front.Listen(front.Config{
-		Addr: f.TLSAddr, CertFile: f.TLSCert, KeyFile: f.TLSKey, Handler: n.handler(), PublicPort: publicPort(n.config.PublicURL),
+		Addr: f.TLSAddr, CertFile: f.TLSCert, KeyFile: f.TLSKey, Handler: n.handler(), PublicPort: publicPort(n.config.PublicURL), Proxies: f.proxies(),
 		Drain: n.config.requestDrain(), Logger: n.log,
 	})
 	if err != nil {
