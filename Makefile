@@ -79,6 +79,7 @@ soak: ## what takes long: MUTANTS (200000) broken files through the decoders; up
 	MELODYUD_SOAK=1 go test -count=1 -timeout 1h -v -run 'NoAcknowledgedByteIsLostHowever' ./ingest
 	MELODYUD_SOAK=1 go test -count=1 -timeout 1h -v -run 'TenThousandPlayers' ./cmd/melodyud
 	MELODYUD_MUTANTS=$(MUTANTS) go test -count=1 -timeout 3h -v -run 'NoMutant' ./transcode/decode
+	MELODYUD_SOAK=1 go test -count=1 -timeout 1h -v -run 'IdleConnections|OneByteASecond|SlowHeaders' ./internal/node
 
 e2e: build ## upload and play in a real browser
 	@deploy/need chromium:chromium firefox-esr:firefox-esr node:nodejs npm:npm
