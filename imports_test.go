@@ -100,7 +100,7 @@ var arrows = map[string][]string{
 	"internal/insights":    append([]string{"internal/insights/heard"}, shared...),
 	"internal/duplicates":  append([]string{"transcode/features/fingerprint"}, shared...),
 	"workers":              append([]string{"transcode", "packager", "internal/media"}, shared...),
-	"edge":                 append([]string{"edge/cmcd", "edge/telemetry", "edge/cache", "edge/wire", "edge/cachestatus", "packager", "packager/fmp4", "packager/hls", "packager/dash", "internal/offline"}, shared...),
+	"edge":                 append([]string{"edge/cat", "edge/cmcd", "edge/telemetry", "edge/cache", "edge/wire", "edge/cachestatus", "edge/priority", "packager", "packager/fmp4", "packager/hls", "packager/dash", "internal/offline"}, shared...),
 	"edge/notices":         {"internal/ticket"},
 	"edge/cat":             {},
 	"edge/cache":           {"internal/objectstore"},
@@ -112,6 +112,7 @@ var arrows = map[string][]string{
 	"edge/streams":         {"internal/ticket"},
 	"edge/pace":            {"internal/ticket"},
 	"edge/cmcd":            {},
+	"edge/priority":        {"edge/cmcd"},
 	"edge/telemetry":       append([]string{"edge/cmcd", "edge/pace"}, shared...),
 
 	// Parts of services.

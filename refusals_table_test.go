@@ -153,6 +153,15 @@ var whatToDo = map[string]string{
 	"ticket-key.signing": "Rotate first.",
 	"ticket-key.unknown": "List them with `melodyud keys`.",
 
+	"token.busy":     "Try again after `Retry-After`.",
+	"token.expired":  "Ask the token's issuer for a new one.",
+	"token.invalid":  "Ask the token's issuer; the operator's log says what is wrong with it.",
+	"token.missing":  "Send the token with every request.",
+	"token.not-yet":  "Wait, or correct the clock of whoever issued it.",
+	"token.place":    "Nothing to do: the token is for other networks or countries.",
+	"token.replayed": "Use each token once, and the one that came with the answer next.",
+	"token.scope":    "Ask the token's issuer for one that opens this address.",
+
 	"track.no-picture":        "Put a cover into the file's tags and upload it again.",
 	"track.not-found":         "Open your list of tracks.",
 	"track.not-published":     "Wait until the track is published.",

@@ -61,6 +61,12 @@ type Config struct {
 	// Places tells where listeners are; nil: nobody knows, and what may be heard in
 	// some countries only is heard in none.
 	Places places
+	// Common checks Common Access Tokens, which may be used instead of tickets; nil:
+	// none is accepted.
+	Common common
+	// URL is where players find the edge, which such tokens may speak of; default: what
+	// a request says.
+	URL string
 	// MediaKeys makes the keys of encrypted segments and offline files; nil: there
 	// are none here.
 	MediaKeys mediaKeys
@@ -157,6 +163,7 @@ func (e *Edge) Register(r *api.Router) {
 	e.registerLists(r)
 	e.registerBreaks(r)
 	e.registerPeers(r)
+	e.registerCommon(r)
 }
 
 func gone(w http.ResponseWriter, r *http.Request) {
@@ -204,6 +211,11 @@ func (e *Edge) admit(r *http.Request) (play, error) {
 	if err != nil {
 		return play{}, err
 	}
+	return e.load(r, claims, t)
+}
+
+// load finds the release of a request whose listener may have it.
+func (e *Edge) load(r *http.Request, claims ticket.Claims, t timing) (play, error) {
 	checked := e.config.Now()
 	t.auth = checked.Sub(t.began)
 	id, err := melodyud.ParseReleaseID(r.PathValue("release"))
@@ -259,7 +271,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 // allowOrigins lets players on any site read media (HLS-82).
 func allowOrigins(h http.Header) {
 	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, ETag, Age, Date, Cache-Status, CMSD-Static, Server-Timing")
+	h.Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, CTA-Common-Access-Token, ETag, Age, Date, Cache-Status, CMSD-Static, Server-Timing")
 	h.Set("Timing-Allow-Origin", "*")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	// What players tell in the query makes no other answer of it: browsers, too, keep
@@ -272,7 +284,7 @@ func preflight(w http.ResponseWriter, _ *http.Request) {
 	allowOrigins(h)
 	h.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
 	h.Set("Access-Control-Allow-Headers",
-		"Range, Authorization, CMCD-Request, CMCD-Object, CMCD-Status, CMCD-Session")
+		"Range, Authorization, CTA-Common-Access-Token, CMCD-Request, CMCD-Object, CMCD-Status, CMCD-Session")
 	h.Set("Access-Control-Max-Age", "86400")
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -475,6 +476,73 @@ func TestARenewedTokenLivesOn(t *testing.T) {
 	next := c.Renewed(now.Add(40 * time.Second))
 	if !next.Expires.Equal(now.Add(time.Hour+40*time.Second)) || next.Renewal == nil {
 		t.Errorf("%+v", next)
+	}
+}
+
+func TestAVerifierRenewsWhatItCanSign(t *testing.T) {
+	t.Parallel()
+	all := keys(t)
+	all[2].EdPrivate = nil
+	signing := keys(t)[1]
+	v := verifier(t, func(c *cat.Config) { c.Keys = all })
+	c := cat.Claims{Expires: now.Add(time.Minute), ID: []byte("a"), Replay: cat.ReplayForbidden, Renewal: &cat.Renewal{Add: time.Hour}}
+	for _, k := range all[:2] {
+		c.ID = []byte(k.ID)
+		token, err := cat.Sign(c, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := v.Verify(token, request(segment))
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, err := v.Renew(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := v.Verify(next, request(segment))
+		if err != nil || !got.Expires.Equal(now.Add(time.Hour)) || got.Key != k.ID {
+			t.Errorf("%s: %+v, %v", k.ID, got, err)
+		}
+	}
+	for _, r := range []*cat.Result{{Key: "ed", Claims: c}, {Key: "ec", Claims: cat.Claims{Expires: now}}, {Key: signing.ID + "x", Claims: c}} {
+		if next, err := v.Renew(r); next != "" || err != nil {
+			t.Errorf("renewed %+v: %v", r, err)
+		}
+	}
+}
+
+func TestKeysAreReadFromConfiguration(t *testing.T) {
+	t.Parallel()
+	all := keys(t)
+	for i, public := range []any{nil, all[1].ECDSA, all[2].Ed25519} {
+		der := shared.Secret
+		name := []string{"HS256", "ES256", "EdDSA"}[i]
+		if public != nil {
+			var err error
+			if der, err = x509.MarshalPKIXPublicKey(public); err != nil {
+				t.Fatal(err)
+			}
+		}
+		text := base64.StdEncoding.EncodeToString(der)
+		k, err := cat.ParseKey(all[i].ID + ":" + name + ":" + text)
+		if err != nil || k.ID != all[i].ID || k.Algorithm != all[i].Algorithm {
+			t.Errorf("%s: %+v, %v", name, k, err)
+		}
+		for _, bad := range []string{text, "x:" + text, "x:none:" + text, ":" + name + ":" + text, "x:" + name + ":AAAA", "x:" + name + ":?"} {
+			if _, err := cat.ParseKey(bad); err == nil {
+				t.Errorf("%q was read", bad)
+			}
+		}
+	}
+	if _, err := cat.ParseKey("x:EdDSA:" + func() string {
+		der, err := x509.MarshalPKIXPublicKey(all[1].ECDSA)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return base64.StdEncoding.EncodeToString(der)
+	}()); err == nil {
+		t.Error("a key of another algorithm was read")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -56,6 +57,31 @@ func (k *Key) check() error {
 		return fmt.Errorf("cat: key %q: needs an id and, for its algorithm, 32 secret bytes or a public key", k.ID)
 	}
 	return nil
+}
+
+// ParseKey reads a key as configuration has it: "id:HS256:" and the secret in base64,
+// or "id:ES256:" or "id:EdDSA:" and a public key (SubjectPublicKeyInfo) in base64.
+func ParseKey(s string) (Key, error) {
+	id, rest, _ := strings.Cut(s, ":")
+	name, value, ok := strings.Cut(rest, ":")
+	raw, err := base64.StdEncoding.DecodeString(value)
+	if !ok || err != nil {
+		return Key{}, errors.New("cat: keys are written id:HS256:base64, id:ES256:base64 or id:EdDSA:base64")
+	}
+	k := Key{ID: id}
+	switch name {
+	case "HS256":
+		k.Algorithm, k.Secret = HS256, raw
+	case "ES256", "EdDSA":
+		public, err := x509.ParsePKIXPublicKey(raw)
+		if err != nil {
+			return Key{}, fmt.Errorf("cat: key %q: %w", id, err)
+		}
+		k.Algorithm = map[string]Algorithm{"ES256": ES256, "EdDSA": EdDSA}[name]
+		k.ECDSA, _ = public.(*ecdsa.PublicKey)
+		k.Ed25519, _ = public.(ed25519.PublicKey)
+	}
+	return k, k.check()
 }
 
 // Limits of what is read: tokens come from anybody.
@@ -187,6 +213,11 @@ func (k *Key) prove(message []byte) ([]byte, error) {
 		}
 	}
 	return nil, fmt.Errorf("cat: key %q cannot sign", k.ID)
+}
+
+// signs reports whether prove can succeed.
+func (k *Key) signs() bool {
+	return k.Algorithm == HS256 || k.Algorithm == ES256 && k.ECDSAPrivate != nil || k.Algorithm == EdDSA && len(k.EdPrivate) > 0
 }
 
 func (k *Key) proves(message, proof []byte) bool {

@@ -1,6 +1,7 @@
 package cat
 
 import (
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -255,6 +256,26 @@ func (v *Verifier) used(c *Claims) (reused bool, err error) {
 		return false, refuse(Replayed, "cti %x", c.ID)
 	}
 	return false, nil
+}
+
+// Renew returns the token that follows a good one, signed with the same key; "" if
+// the token does not ask for it now or the key cannot sign. One that may be used
+// once gets a name of its own.
+func (v *Verifier) Renew(r *Result) (string, error) {
+	now := v.c.Now()
+	if !r.Due(now) {
+		return "", nil
+	}
+	i := slices.IndexFunc(v.c.Keys, func(k Key) bool { return k.ID == r.Key && k.signs() })
+	if i < 0 {
+		return "", nil
+	}
+	next := r.Renewed(now)
+	if next.Replay != ReplayAllowed {
+		next.ID = make([]byte, 16)
+		_, _ = rand.Read(next.ID) // never fails: it aborts the process instead
+	}
+	return Sign(next, v.c.Keys[i])
 }
 
 // TokenOf finds the token of a request: in the header, the cookie, or a query

@@ -285,12 +285,12 @@ func (n *Node) buildEdge(ctx context.Context, _ *accounts.Service) error {
 	}
 	c := edge.Config{
 		Streams: streams, Pace: paced,
-		Store: n.backends.store, Tickets: n.tickets, Notices: n.notices, MediaKeys: n.media, Ads: breaks,
+		Store: n.backends.store, Tickets: n.tickets, MediaKeys: n.media, Ads: breaks,
 		CacheBytes: n.config.CacheBytes, Disk: n.config.diskCache(), Peers: peers, Segments: told,
 		Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
 	}
-	if n.places != nil {
-		c.Places = n.places
+	if err := n.rights(&c); err != nil {
+		return err
 	}
 	e, err := edge.New(c)
 	if err != nil {
