@@ -211,12 +211,20 @@ function Wave({ track, live }: { track: Track; live: boolean }) {
   );
 }
 
+let coming: ReturnType<typeof setTimeout> | undefined;
+
+/** near tells the track that a pointer or the focus rests on; without one it has left. */
+function near(t?: Track): void {
+  clearTimeout(coming);
+  if (t) coming = setTimeout(() => q.likely(t), 60); // not for every row that it passes.
+}
+
 function Song({ track, number }: { track: Track; number: number }) {
   const here = q.current.value?.id === track.id;
   const sounding = here && (q.engine.sound.value === "playing" || q.engine.sound.value === "loading" || q.engine.sound.value === "stalled");
   const name = nameOf(track);
   return (
-    <li class={`song${here ? " here" : ""}`} data-track={track.id} aria-current={here ? "true" : undefined} onPointerEnter={() => q.likely(track)} onFocusIn={() => q.likely(track)}>
+    <li class={`song${here ? " here" : ""}`} data-track={track.id} aria-current={here ? "true" : undefined} onPointerEnter={() => near(track)} onPointerLeave={() => near()} onPointerDown={() => q.likely(track)} onFocusIn={() => near(track)} onFocusOut={() => near()}>
       <button type="button" class="song-button" onClick={() => (here ? q.toggle() : void q.play(track))} aria-label={`${sounding ? "Pause" : "Play"} ${name}${track.artist ? ` by ${track.artist}` : ""}`}>
         <span class="song-number numbers" aria-hidden="true">
           <span class="song-rest">{here ? <Bars moving={sounding} /> : number}</span>
