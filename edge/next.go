@@ -6,6 +6,7 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/edge/cmcd"
+	"github.com/melodyud/melodyud/edge/priority"
 )
 
 // readAhead is how many segments behind one that was asked for are brought into the
@@ -15,7 +16,7 @@ const readAhead = 4
 // goesOn has the cache fetch what is likely asked for after segment i, if it has
 // nothing better to do: what the player names (CMCD nor), and the segments that follow.
 func (e *Edge) goesOn(r *http.Request, p play, found *melodyud.Rendition, i int) {
-	if r.Method != http.MethodGet || urgencyOf(r) > urgencyDefault {
+	if r.Method != http.MethodGet || priority.Urgency(r) > priority.Default {
 		return // what is itself for later leaves the store to others (EDGE-15)
 	}
 	end := p.first + len(p.manifest.Segments)

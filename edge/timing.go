@@ -9,6 +9,7 @@ import (
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/edge/cache"
 	"github.com/melodyud/melodyud/edge/cachestatus"
+	"github.com/melodyud/melodyud/edge/cmcd"
 )
 
 // timing is how long parts of a request took, for Server-Timing.
@@ -56,11 +57,11 @@ func (e *Edge) find(ctx context.Context, id melodyud.ReleaseID) (*release, cache
 	return known, how, nil
 }
 
-// describe tells players what segment i is (CMSD-Static, CTA-5006).
+// describe tells players what segment i is (CMSD-Static).
 func describe(h http.Header, r *melodyud.Rendition, i int) {
-	b := strconv.AppendInt([]byte("br="), int64(r.AverageBandwidth+500)/1000, 10)
-	if rate := int64(r.SampleRate); rate > 0 && i < len(r.Durations) {
-		b = strconv.AppendInt(append(b, ",d="...), (r.Durations[i]*1000+rate/2)/rate, 10)
+	var length time.Duration
+	if i < len(r.Durations) && r.SampleRate > 0 {
+		length = time.Duration(float64(r.Durations[i]) / float64(r.SampleRate) * float64(time.Second))
 	}
-	h.Set("CMSD-Static", string(append(b, ",ot=a,st=v"...)))
+	h.Set("CMSD-Static", cmcd.Static(r.AverageBandwidth, length))
 }
