@@ -8,7 +8,7 @@ export interface Drive {
   order: number[];
   /** Play into an audio graph that leads nowhere, not to the sound card. */
   graph?: boolean;
-  /** hls.js as our page makes it: with the buffer controller of window.followCodecs. */
+  /** hls.js as our page makes it: with window.ours. */
   ours?: boolean;
 }
 
@@ -58,7 +58,7 @@ export const drive = async (job: Drive): Promise<Driven> => {
   const hls = async () => {
     // One segment at a time, so that each is asked for after the change.
     const [none, all] = [0.01, 600];
-    const own = job.ours ? { bufferController: g.followCodecs(g.Hls.DefaultConfig.bufferController) } : {};
+    const own = job.ours ? g.ours(g.Hls) : {};
     const h = new g.Hls({ ...own, enableWorker: false, maxBufferSize: 0, maxBufferLength: none, maxMaxBufferLength: all, backBufferLength: Infinity });
     const ready = new Promise<void>((done) => h.on("hlsManifestParsed", () => done()));
     // A stop is judged by `waiting`, which tells want of data from a busy machine.

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, test, type ExpectStatic } from "vitest";
 import { launch } from "./browser";
-import { followCodecs } from "../src/player/codecs";
 import { drive, type Drive, type Driven } from "./drive";
+import { bundle } from "./ours";
 import { firefox, scripts, startLab, withFirefox, type Lab } from "./lab";
 import { startReal, upload, type Real } from "./server";
 import { wav } from "./sound";
@@ -17,7 +17,7 @@ const ladder = ["aac-64", "aac-96", "aac-160", "flac"]; // in order of bandwidth
 const aac = ladder.slice(0, 3);
 const seconds = 18.5; // segments of 1, 1, 2, 4, 4, 4 and 2.5 s: as many as tours of three are long
 const lossless = [0, 3, 1, 3, 2, 3, 0]; // from every AAC rendition to FLAC and from FLAC to every one
-const ours = `window.followCodecs = ${followCodecs.toString()};`; // of our page, for hls.js.
+let ours: string; // of our page, for hls.js.
 let browser: Browser;
 let server: Real;
 let lab: Lab;
@@ -26,6 +26,7 @@ let track: { hls: string; hifi: string; dash: string; duration: number };
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "melodyud-players-"));
+  ours = await bundle();
   browser = await launch();
   server = await startReal(["--ladder", ladder.join(",")]);
   lab = await startLab();
