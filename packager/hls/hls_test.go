@@ -260,7 +260,7 @@ func TestParseRefusesWhatPlayersCannotRelyOn(t *testing.T) { // HLS-1, HLS-50..5
 
 func FuzzParse(f *testing.F) {
 	m := manifest()
-	for _, o := range []hls.Options{{}, {Style: hls.ByteRange, Flavour: hls.Hifi}} {
+	for _, o := range []hls.Options{{}, {Style: hls.ByteRange, Flavour: hls.Hifi}, {Interstitials: breaks()}} {
 		a, err := hls.Multivariant(m, o)
 		if err != nil {
 			f.Fatal(err)
