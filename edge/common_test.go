@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/melodyud/melodyud/edge"
+	"github.com/melodyud/melodyud/edge/bearer"
 	"github.com/melodyud/melodyud/edge/cat"
 	"github.com/melodyud/melodyud/internal/api"
 )
@@ -22,8 +23,10 @@ func (s *stage) accept(t *testing.T, b *board) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	places := atlas{"192.0.2.1": "DE"}
 	e, err := edge.New(edge.Config{
-		Store: s.shelf, Tickets: s.keys, Notices: b, Places: atlas{"192.0.2.1": "DE"}, Common: v, URL: "https://edge.example.org", Now: clock,
+		Store: s.shelf, Tickets: s.keys, Notices: b, Places: places, Now: clock,
+		Bearers: &bearer.Door{Tokens: v, URL: "https://edge.example.org", Country: places.Country},
 	})
 	if err != nil {
 		t.Fatal(err)

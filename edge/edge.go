@@ -61,12 +61,9 @@ type Config struct {
 	// Places tells where listeners are; nil: nobody knows, and what may be heard in
 	// some countries only is heard in none.
 	Places places
-	// Common checks Common Access Tokens, which may be used instead of tickets; nil:
+	// Bearers checks Common Access Tokens, which may be used instead of tickets; nil:
 	// none is accepted.
-	Common common
-	// URL is where players find the edge, which such tokens may speak of; default: what
-	// a request says.
-	URL string
+	Bearers door
 	// MediaKeys makes the keys of encrypted segments and offline files; nil: there
 	// are none here.
 	MediaKeys mediaKeys
@@ -284,7 +281,7 @@ func preflight(w http.ResponseWriter, _ *http.Request) {
 	allowOrigins(h)
 	h.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
 	h.Set("Access-Control-Allow-Headers",
-		"Range, Authorization, CTA-Common-Access-Token, CMCD-Request, CMCD-Object, CMCD-Status, CMCD-Session")
+		"Range, Authorization, CMCD-Request, CMCD-Object, CMCD-Status, CMCD-Session, CTA-Common-Access-Token")
 	h.Set("Access-Control-Max-Age", "86400")
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -6,6 +6,7 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/edge"
+	"github.com/melodyud/melodyud/edge/bearer"
 	"github.com/melodyud/melodyud/edge/cat"
 	"github.com/melodyud/melodyud/internal/geo"
 )
@@ -51,13 +52,14 @@ func (n *Node) newCommon() (*cat.Verifier, error) {
 
 // rights puts what decides besides tickets into the edge's configuration.
 func (n *Node) rights(c *edge.Config) error {
-	c.Notices, c.URL = n.notices, cmp.Or(n.config.EdgeURL, n.config.PublicURL)
+	c.Notices = n.notices
+	d := &bearer.Door{URL: cmp.Or(n.config.EdgeURL, n.config.PublicURL)}
 	if n.places != nil {
-		c.Places = n.places
+		c.Places, d.Country = n.places, n.places.Country
 	}
-	v, err := n.newCommon()
-	if v != nil {
-		c.Common = v
+	tokens, err := n.newCommon()
+	if tokens != nil {
+		d.Tokens, c.Bearers = tokens, d
 	}
 	return err
 }
