@@ -14,9 +14,13 @@ class Sound extends EventTarget implements AudioLike {
   fire(...types: string[]): void {
     for (const type of types) this.dispatchEvent(new globalThis.Event(type));
   }
-  begin(): void {
+  /** Plays, for some seconds before it says so. */
+  begin(unsaid = 0): void {
     this.paused = false;
-    this.fire("play", "playing");
+    this.fire("play");
+    this.clock += unsaid * 1000;
+    this.currentTime += unsaid;
+    this.fire("playing");
   }
   /** Lets seconds pass, a quarter at a time. */
   run(seconds: number): void {
@@ -164,6 +168,20 @@ describe("the reporter", () => {
     expect(all[4]).toMatchObject({ took_ms: 1_500, position_ms: 110_000 });
   });
 
+  test("what sounds before the element says so was heard", async () => {
+    const { sound, reporter, told } = listening();
+    reporter.wanted();
+    reporter.opened("/p/t/trk_1/rel_1/index.m3u8");
+    sound.currentTime = 0.01;
+    sound.fire("seeking");
+    sound.begin(0.01);
+    sound.run(2);
+    sound.pause();
+    sound.begin(0.03);
+    sound.run(1);
+    expect(heard(await told())).toEqual([{ from: 0, to: 2_020 }, { from: 2_020, to: 3_050 }]);
+  });
+
   test("another speed is said, and waits at the start or after a jump are no stalls", async () => {
     const { sound, reporter, told } = listening();
     reporter.wanted();
@@ -260,7 +278,7 @@ describe("the reporter", () => {
       ["requested", "rel_b"], ["started", "rel_b"], ["seeked", "rel_b"], ["skipped", "rel_b"],
       ["requested", "rel_c"], ["started", "rel_c"], ["paused", "rel_c"],
     ]);
-    expect(heard(all)).toEqual([{ from: 0, to: 10_000 }, { from: 250, to: 5_250 }, { from: 1_000, to: 5_000 }]);
+    expect(heard(all)).toEqual([{ from: 0, to: 10_000 }, { from: 0, to: 5_250 }, { from: 1_000, to: 5_000 }]);
   });
 
   test("what sounds between tracks is not heard of the track", async () => {

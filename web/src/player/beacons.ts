@@ -40,6 +40,7 @@ interface Play {
 
 const every = 10_000; // ms between reports of what was heard
 const longest = 3600_000; // ms that anything took; a machine may have slept.
+const moments = 0.3; // seconds between what an element does and what it says
 const closeToTheEnd = 1; // second: where one track of an album gives way to the next
 
 /**
@@ -94,6 +95,8 @@ export class Reporter {
   /** wanted begins a play; what played until now was skipped, unless it was over. */
   wanted(): void {
     this.#leave();
+    this.#last = 0;
+    this.#jumped = false;
     this.#play = this.#fresh(undefined);
     this.#tell("requested");
   }
@@ -127,8 +130,10 @@ export class Reporter {
     this.#advance();
     this.#close();
     const flowed = !this.#jumped && !this.audio.seeking && p.until - this.#last < closeToTheEnd;
-    if (flowed && p.started && !p.over) this.#end();
-    else this.#leave();
+    if (flowed && p.started && !p.over) {
+      this.#end();
+      this.#last = from; // what was heard beyond the join is of this one.
+    } else this.#leave();
     this.#play = { ...this.#fresh(p.to), release, from, until };
     this.#tell("requested");
     if (!this.audio.paused) this.#begun();
@@ -179,8 +184,11 @@ export class Reporter {
   tick(): void {
     this.#advance();
     const a = this.audio;
-    if (this.#open || this.#interlude || !this.#play || a.paused || a.ended || a.seeking || !this.#play.started || this.#stalled) return;
-    this.#open = { from: a.currentTime, to: a.currentTime, at: this.now(), rate: a.playbackRate };
+    if (this.#open || this.#interlude || !this.#play?.started || !this.#settled || a.paused || a.ended || a.seeking || this.#stalled) return;
+    // An element says that it plays when it has done so for some moments.
+    const gap = a.currentTime - this.#last;
+    const from = !this.#jumped && gap >= 0 && gap < moments ? this.#last : a.currentTime;
+    this.#open = { from, to: a.currentTime, at: this.now(), rate: a.playbackRate };
   }
 
   /** cut keeps what was heard until now, and goes on. */
@@ -305,8 +313,9 @@ export class Reporter {
     this.#close();
     this.#stalled = undefined;
     const [p, from] = [this.#play, this.#last];
-    this.#last = this.audio.currentTime;
-    this.#jumped = true;
+    // To begin with, players jump to where the first sample lies: that skips nothing.
+    this.#jumped = Boolean(p?.started) || this.audio.currentTime >= moments;
+    this.#last = this.#jumped ? this.audio.currentTime : 0;
     if (!p?.started || p.over || !this.#settled || this.#interlude) return;
     const { position_ms: target_ms } = this.#position();
     const position_ms = Math.max(0, Math.round((from - p.from) * 1000));
