@@ -152,8 +152,12 @@ func (e *Edge) hifiList(w http.ResponseWriter, r *http.Request, l list) error {
 }
 
 func (l list) multivariant(w http.ResponseWriter, r *http.Request, f hls.Flavour) error {
-	body, err := hls.Multivariant(offered(l.whole(), l.claims), hls.Options{Flavour: f, Protection: l.cipher.protection()})
+	body, err := l.printMultivariant(f)
 	return text(w, r, typeHLS, body, err)
+}
+
+func (l list) printMultivariant(f hls.Flavour) ([]byte, error) {
+	return hls.Multivariant(offered(l.whole(), l.claims), hls.Options{Flavour: f, Protection: l.cipher.protection()})
 }
 
 func (e *Edge) listMedia(w http.ResponseWriter, r *http.Request, l list) error {

@@ -2,11 +2,13 @@ package edge
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/ticket"
+	"github.com/melodyud/melodyud/packager/fmp4"
 	"github.com/melodyud/melodyud/packager/hls"
 )
 
@@ -22,6 +24,8 @@ type StartWish struct {
 	Claims  ticket.Claims // of the ticket it has
 	Track   melodyud.TrackID
 	Release melodyud.ReleaseID
+	// List are the releases that play as one, in their exact form; nil: Release alone.
+	List []melodyud.ReleaseID
 	// Lossless starts in the best rendition rather than in the AAC ladder.
 	Lossless bool
 	// Bandwidth is what the player expects of its connection, in bits per second; 0:
@@ -45,22 +49,22 @@ type Start struct {
 }
 
 // Start returns what the addresses answer that a player of clear streams begins with:
-// its two playlists, an init segment and the beginning of the first segment. Its
-// errors are those of the addresses.
+// its two playlists, an init segment and, of a single track, the beginning of the first
+// segment. Its errors are those of the addresses.
 func (e *Edge) Start(ctx context.Context, w StartWish) (Start, error) {
+	if len(w.List) > 0 {
+		return e.startList(ctx, w)
+	}
 	known, err := e.releases.get(ctx, w.Release)
 	if err != nil {
 		return Start{}, err
 	}
 	p := play{manifest: known.manifest, offsets: known.offsets, claims: w.Claims}
-	r := p.firstChoice(w)
+	r := w.firstOf(p.manifest)
 	if r == nil {
 		return Start{}, errTier
 	}
-	name, flavour := "index.m3u8", hls.Standard
-	if w.Lossless && w.Claims.Tier == ticket.Premium {
-		name, flavour = "hifi.m3u8", hls.Hifi
-	}
+	name, flavour := w.flavour()
 	s := Start{Rendition: r.Name}
 	body, err := p.printMultivariant(w.Track, flavour)
 	if err != nil {
@@ -72,6 +76,60 @@ func (e *Edge) Start(ctx context.Context, w StartWish) (Start, error) {
 	}
 	s.text(r.Name+"/index.m3u8", body)
 	return s, e.startSound(ctx, p, r, &s)
+}
+
+// startList is Start for tracks that play as one. Their first segment is left to its
+// address, which rewrites it.
+func (e *Edge) startList(ctx context.Context, w StartWish) (Start, error) {
+	found, err := all(ctx, w.List, e.releases.get)
+	if err != nil {
+		return Start{}, err
+	}
+	l := list{ids: w.List, releases: found, claims: w.Claims, form: exact}
+	manifests := make([]*melodyud.Manifest, len(found))
+	for i, one := range found {
+		manifests[i] = one.manifest
+	}
+	if l.sequence, err = newSequence(manifests); err != nil {
+		return Start{}, err
+	}
+	r := w.firstOf(l.whole())
+	if r == nil {
+		return Start{}, errTier
+	}
+	return e.startOfList(ctx, l, w, r.Name)
+}
+
+func (e *Edge) startOfList(ctx context.Context, l list, w StartWish, rendition string) (Start, error) {
+	name, flavour := w.flavour()
+	s := Start{Rendition: rendition}
+	body, err := l.printMultivariant(flavour)
+	if err != nil {
+		return Start{}, err
+	}
+	s.text(name, body)
+	if body, err = l.playlist(nil, l.ivName(rendition), l.interstitials(e.config.Ads)); err != nil {
+		return Start{}, err
+	}
+	s.text(rendition+"/index.m3u8", body)
+	stored, err := e.bytesOf(ctx, play{manifest: l.manifests[0]}, l.rendition(0, rendition), part{0, l.rendition(0, rendition).InitSize})
+	if err != nil {
+		return Start{}, err
+	}
+	init, err := fmp4.SequenceInit(stored)
+	if err != nil {
+		return Start{}, fmt.Errorf("init segment of %s: %w", l.ids[0], err)
+	}
+	s.Files = append(s.Files, StartFile{Path: rendition + "/init/0.mp4", Data: init, Size: int64(len(init))})
+	return s, nil
+}
+
+// flavour is the playlist to begin with.
+func (w StartWish) flavour() (name string, f hls.Flavour) {
+	if w.Lossless && w.Claims.Tier == ticket.Premium {
+		return "hifi.m3u8", hls.Hifi
+	}
+	return "index.m3u8", hls.Standard
 }
 
 func (s *Start) text(path string, body []byte) {
@@ -109,13 +167,13 @@ func (e *Edge) bytesOf(ctx context.Context, p play, r *melodyud.Rendition, at pa
 	return io.ReadAll(body)
 }
 
-// firstChoice is the rendition to begin with: of those that are open to the player the
+// firstOf is the rendition to begin with: of those that are open to the player the
 // best that its connection affords with a third to spare, or the cheapest. Without
 // any idea of the connection it is the one that the playlist names first (HLS-15).
-func (p play) firstChoice(w StartWish) *melodyud.Rendition {
+func (w StartWish) firstOf(m *melodyud.Manifest) *melodyud.Rendition {
 	var best *melodyud.Rendition
-	for i := range p.manifest.Renditions {
-		r := &p.manifest.Renditions[i]
+	for i := range m.Renditions {
+		r := &m.Renditions[i]
 		lossless := r.Codec != melodyud.CodecAAC
 		if !opens(w.Claims, r) || lossless && !w.Lossless {
 			continue

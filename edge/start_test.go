@@ -10,6 +10,7 @@ import (
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/edge"
 	"github.com/melodyud/melodyud/internal/ticket"
+	"github.com/melodyud/melodyud/packager/packagertest"
 )
 
 // starter is an edge that answers nobody but us.
@@ -53,6 +54,28 @@ func TestAStartIsWhatItsAddressesAnswer(t *testing.T) {
 		}
 		if !slices.Equal(paths, c.want) {
 			t.Errorf("%s: %v, want %v", c.tier, paths, c.want)
+		}
+	}
+}
+
+func TestTheStartOfAListIsWhatItsAddressesAnswer(t *testing.T) {
+	t.Parallel()
+	d := newDisc(t, packagertest.Track{Samples: 50_000}, packagertest.Track{Rate: 48_000, Samples: 60_000})
+	e, err := edge.New(edge.Config{Store: d.shelf, Tickets: d.keys, Now: func() time.Time { return time.Unix(0, d.now.Load()) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	base := d.address(t, ticket.Premium) + "exact/"
+	for lossless, want := range map[bool]string{true: "flac", false: "aac-96"} {
+		got, err := e.Start(context.Background(), edge.StartWish{Claims: ticket.Claims{Tier: ticket.Premium}, List: d.ids, Lossless: lossless})
+		if err != nil || got.Rendition != want || len(got.Files) != 3 {
+			t.Fatalf("%s with %d files, %v", got.Rendition, len(got.Files), err)
+		}
+		for _, f := range got.Files {
+			if whole := body(t, d.get(t, base+f.Path)); !bytes.Equal(whole, f.Data) || f.Size != int64(len(whole)) {
+				t.Errorf("%s differs", f.Path)
+			}
 		}
 	}
 }

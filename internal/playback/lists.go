@@ -36,6 +36,7 @@ type (
 		Expires      time.Time   `json:"expires" doc:"The URLs stop working then."`
 		Session      string      `json:"session" doc:"Names this play session in telemetry."`
 		Tracks       []listTrack `json:"tracks"`
+		Start        *Start      `json:"start,omitempty" doc:"What a player of exact_url asks for first; only if you asked for it with inline."`
 	}
 	listTrack struct {
 		Start float64   `json:"start_seconds" doc:"When it begins in the presentation." example:"214.36"`
@@ -45,10 +46,18 @@ type (
 
 type (
 	albumInput struct {
-		ID string `path:"id" maxLength:"64" doc:"The album's id." example:"alb_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
+		ID        string `path:"id" maxLength:"64" doc:"The album's id." example:"alb_01J9ZQ3W5Y7K8M2N4P6R8T0V1X"`
+		Device    string `query:"device" maxLength:"64" doc:"Names the device among those of the account: letters, digits, - and _." example:"noras-phone"`
+		Inline    bool   `query:"inline" doc:"Send along what a player of exact_url asks for first: playlists and an init segment. Clear streams only."`
+		HiFi      bool   `query:"hifi" doc:"With inline: the player begins with exact_hifi_url."`
+		Bandwidth int    `query:"bandwidth" minimum:"0" doc:"With inline: what the player expects of its connection, in bits per second; 0: it has no idea."`
 	}
 	listPlayInput struct {
-		Body struct {
+		Device    string `query:"device" maxLength:"64" doc:"Names the device among those of the account: letters, digits, - and _." example:"noras-phone"`
+		Inline    bool   `query:"inline" doc:"Send along what a player of exact_url asks for first: playlists and an init segment. Clear streams only."`
+		HiFi      bool   `query:"hifi" doc:"With inline: the player begins with exact_hifi_url."`
+		Bandwidth int    `query:"bandwidth" minimum:"0" doc:"With inline: what the player expects of its connection, in bits per second; 0: it has no idea."`
+		Body      struct {
 			_      struct{} `additionalProperties:"false"`
 			Tracks []string `json:"tracks" minItems:"1" maxItems:"100" doc:"Ids of published tracks, in the order to play."`
 		}
@@ -71,7 +80,7 @@ func (s *Service) playAlbum(ctx context.Context, in *albumInput) (*listPlaybackO
 	if err != nil {
 		return nil, api.Fail(err)
 	}
-	return s.playTracks(ctx, who, tracks)
+	return s.playTracks(ctx, who, tracks, wishes{device: in.Device, start: inlined{in.Inline, in.HiFi, in.Bandwidth}})
 }
 
 func (s *Service) playList(ctx context.Context, in *listPlayInput) (*listPlaybackOutput, error) {
@@ -87,12 +96,15 @@ func (s *Service) playList(ctx context.Context, in *listPlayInput) (*listPlaybac
 		}
 		tracks = append(tracks, t)
 	}
-	return s.playTracks(ctx, who, tracks)
+	return s.playTracks(ctx, who, tracks, wishes{device: in.Device, start: inlined{in.Inline, in.HiFi, in.Bandwidth}})
 }
 
 // playTracks signs one ticket for all tracks, which outlives them together by the
 // tier's pause allowance (TOK-4).
-func (s *Service) playTracks(ctx context.Context, who api.Principal, tracks []melodyud.Track) (*listPlaybackOutput, error) {
+func (s *Service) playTracks(ctx context.Context, who api.Principal, tracks []melodyud.Track, w wishes) (*listPlaybackOutput, error) {
+	if w.device != "" && !ticket.Device(w.device) {
+		return nil, api.Fail(errDevice)
+	}
 	if len(tracks) == 0 || len(tracks) > ticket.MaxList {
 		return nil, api.Fail(errListLength)
 	}
@@ -108,7 +120,7 @@ func (s *Service) playTracks(ctx context.Context, who api.Principal, tracks []me
 	if err != nil {
 		return nil, api.Fail(err)
 	}
-	c, allowance := s.claimsOf(who, "")
+	c, allowance := s.claimsOf(who, w.device)
 	c.Countries = rule
 	c.Ads = s.adsFor(ctx, who, c, tracks...)
 	path, prefix := ticket.List(releases)
@@ -121,6 +133,9 @@ func (s *Service) playTracks(ctx context.Context, who api.Principal, tracks []me
 		return nil, api.Fail(fmt.Errorf("list of %d tracks: %w", len(tracks), err))
 	}
 	s.listAddresses(&p, a, path)
+	if !s.c.Encrypt {
+		p.Start = s.startOf(ctx, w.start, StartWish{Claims: a.claims, List: releases})
+	}
 	return &listPlaybackOutput{CacheControl: "private, no-store", Body: p}, nil
 }
 

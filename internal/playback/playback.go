@@ -65,7 +65,7 @@ func (s *Service) playTrack(ctx context.Context, in *playInput) (*playbackOutput
 	if in.Device != "" && !ticket.Device(in.Device) {
 		return nil, api.Fail(errDevice)
 	}
-	p, err := s.play(ctx, who, r, wishes{in.Encrypt || s.c.Encrypt, in.Device, in})
+	p, err := s.play(ctx, who, r, wishes{in.Encrypt || s.c.Encrypt, in.Device, inlined{in.Inline, in.HiFi, in.Bandwidth}})
 	if err != nil {
 		return nil, api.Fail(err)
 	}
@@ -106,7 +106,7 @@ func (s *Service) play(ctx context.Context, who api.Principal, r melodyud.Track,
 type wishes struct {
 	encrypt bool
 	device  string
-	start   *playInput // for what it says about a start
+	start   inlined
 }
 
 // addresses are where a ticket for one track plays it.

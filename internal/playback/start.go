@@ -20,8 +20,9 @@ type StartWish struct {
 	Claims    ticket.Claims // of its ticket
 	Track     melodyud.TrackID
 	Release   melodyud.ReleaseID
-	Lossless  bool // begin in the lossless playlist, where the claims open it
-	Bandwidth int  // bits per second that the player expects; 0: it has no idea
+	List      []melodyud.ReleaseID // of tracks that play as one; nil: Release alone
+	Lossless  bool                 // begin in the lossless playlist, where the claims open it
+	Bandwidth int                  // bits per second that the player expects; 0: it has no idea
 }
 
 // Start is what the addresses that a player asks for first answer.
@@ -42,18 +43,31 @@ type StartFile struct {
 // fast.
 const startPatience = 250 * time.Millisecond
 
+// inlined is what a playback request says about its start.
+type inlined struct {
+	wanted    bool
+	hifi      bool
+	bandwidth int
+}
+
 // start returns what goes with a playback of t; nothing where that is not at hand.
-func (s *Service) start(ctx context.Context, in *playInput, c ticket.Claims, t melodyud.Track) *Start {
-	if in == nil || !in.Inline || s.c.Starts == nil || c.Prefix != ticket.ReleasePrefix(t.ID, t.Release.ID) {
+func (s *Service) start(ctx context.Context, in inlined, c ticket.Claims, t melodyud.Track) *Start {
+	if c.Prefix != ticket.ReleasePrefix(t.ID, t.Release.ID) {
+		return nil // encrypted
+	}
+	return s.startOf(ctx, in, StartWish{Claims: c, Track: t.ID, Release: t.Release.ID})
+}
+
+func (s *Service) startOf(ctx context.Context, in inlined, w StartWish) *Start {
+	if !in.wanted || s.c.Starts == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
-	found, err := s.c.Starts.Start(ctx, StartWish{
-		Claims: c, Track: t.ID, Release: t.Release.ID, Lossless: in.HiFi && c.Tier == ticket.Premium, Bandwidth: in.Bandwidth,
-	})
+	w.Lossless, w.Bandwidth = in.hifi && w.Claims.Tier == ticket.Premium, in.bandwidth
+	found, err := s.c.Starts.Start(ctx, w)
 	if err != nil {
-		s.c.Logger.WarnContext(ctx, "playback without a start", slog.String("track", string(t.ID)), slog.Any("error", err))
+		s.c.Logger.WarnContext(ctx, "playback without a start", slog.String("session", w.Claims.Session), slog.Any("error", err))
 		return nil
 	}
 	return &found

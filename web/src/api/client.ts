@@ -89,6 +89,16 @@ function page(path: string, cursor?: string): Promise<TrackPage> {
   return json<TrackPage>("GET", `${path}?${query}`);
 }
 
+/** What a player says of itself when it asks for a playback. */
+interface Wish {
+  hifi: boolean;
+  /** Bits per second. */
+  bandwidth: number;
+  device: string;
+}
+
+const inline = (w: Wish) => `inline=true&hifi=${w.hifi}&bandwidth=${Math.round(w.bandwidth)}&device=${w.device}`;
+
 export const api = {
   me: () => json<Me>("GET", "/v1/me"),
   signIn: (key: string) => call("POST", "/v1/session", { key }),
@@ -100,12 +110,11 @@ export const api = {
   remove: (id: string) => call("DELETE", track(id)),
   playback: (id: string) => json<Playback>("POST", `${track(id)}/playback`),
   /** With what the player needs first, in one answer. */
-  playbackNow: (id: string, wish: { hifi: boolean; bandwidth: number; device: string }) =>
-    json<Playback>("POST", `${track(id)}/playback?inline=true&hifi=${wish.hifi}&bandwidth=${Math.round(wish.bandwidth)}&device=${wish.device}`),
+  playbackNow: (id: string, wish: Wish) => json<Playback>("POST", `${track(id)}/playback?${inline(wish)}`),
   renew: (url: string) => json<Renewal>("POST", "/v1/playback/renew", { url }),
   albumLoudness: (id: string) => json<AlbumLoudness>("GET", `/v1/albums/${encodeURIComponent(id)}/loudness`),
   albums: () => json<AlbumPage>("GET", "/v1/albums?limit=50"),
-  albumPlayback: (id: string) => json<ListPlayback>("POST", `/v1/albums/${encodeURIComponent(id)}/playback`),
+  albumPlayback: (id: string, wish: Wish) => json<ListPlayback>("POST", `/v1/albums/${encodeURIComponent(id)}/playback?${inline(wish)}`),
   features: (id: string) => json<Features>("GET", `${track(id)}/features`),
   releases: async (id: string) => (await json<{ releases: ReleaseOf[] | null }>("GET", `${track(id)}/releases`)).releases ?? [],
   restore: (id: string, release: string) => json<Track>("POST", `${track(id)}/releases/${encodeURIComponent(release)}/restore`),

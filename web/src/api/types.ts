@@ -123,6 +123,8 @@ export interface ListPlayback {
   expires: string;
   session?: string;
   tracks: { start_seconds: number; track: Track }[];
+  /** Of exact_url. */
+  start?: Start;
 }
 
 /** What the Studio shows of features.v1; null with a reason where nothing can be said. */

@@ -160,7 +160,7 @@ export async function playAlbum(a: Album): Promise<void> {
   begin(undefined, a.duration_seconds);
   album.value = a;
   ask = async () => {
-    const { ticket, tracks } = await albumTicket(a.id);
+    const { ticket, tracks } = await albumTicket(a.id, hifiWanted.value);
     if (album.value === a) parts.value = partsOf(tracks);
     return ticket;
   };

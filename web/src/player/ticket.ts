@@ -25,20 +25,23 @@ export interface Ticket {
 export async function trackTicket(key: string): Promise<Ticket> {
   const [id = "", family] = key.split(" ");
   const hifi = family === "hifi";
-  const p = await api.playbackNow(id, { hifi, bandwidth: startBandwidth(), device: device() });
+  const p = await api.playbackNow(id, wish(hifi));
   return {
     ...termsOf(p), url: p.url, hifi: p.hifi_url,
     memory: p.start && Memory.of(p.url, p.start.files), rendition: p.start?.rendition, lossless: hifi && p.hifi_url !== undefined,
   };
 }
 
+const wish = (hifi: boolean) => ({ hifi, bandwidth: startBandwidth(), device: device() });
+
 /** albumTicket asks for the playback of an album, and its tracks. */
-export async function albumTicket(id: string): Promise<{ ticket: Ticket; tracks: ListPlayback["tracks"] }> {
-  const p = await api.albumPlayback(id);
+export async function albumTicket(id: string, hifi: boolean): Promise<{ ticket: Ticket; tracks: ListPlayback["tracks"] }> {
+  const p = await api.albumPlayback(id, wish(hifi));
   const last = p.tracks.at(-1);
   const end = (last?.start_seconds ?? 0) + (last?.track.release?.duration_seconds ?? 0);
   const ticket = {
     ...termsOf(p), url: p.exact_url, hifi: p.exact_hifi_url, native: p.url, nativeHifi: p.hifi_url,
+    memory: p.start && Memory.of(p.exact_url, p.start.files), rendition: p.start?.rendition, lossless: hifi && p.exact_hifi_url !== undefined,
     bounds: [...p.tracks.map((t) => t.start_seconds), end],
   };
   return { ticket, tracks: p.tracks };
