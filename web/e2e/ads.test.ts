@@ -17,7 +17,7 @@ let long: string;
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "melodyud-ads-"));
   browser = await launch();
-  server = await startReal(["--ad-gap", "10s", "--ad-tracks", "1"]);
+  server = await startReal(["--ad-gap", "10s", "--ad-tracks", "1", "--ladder", "aac-96"]);
   const files = { "Long Song.wav": 12, "Other Song.wav": 11, "Spot.wav": 2 };
   for (const [name, seconds] of Object.entries(files)) await writeFile(join(dir, name), wav(seconds, seconds));
   const ids = await upload(server, ...Object.keys(files).map((name) => join(dir, name)));
