@@ -143,7 +143,7 @@ function Hero({ tier }: { tier: Tier }) {
     <section class="hero" aria-label={now ? "Now playing" : "Start listening"}>
       <Cover key={t.id} track={t} size="large" />
       <div class="hero-words">
-        <p class="eyebrow">{now ? (q.engine.sound.value === "playing" ? "Now playing" : "Ready") : "Start here"}</p>
+        <p class="eyebrow">{q.spot.value ? "After the advertisement" : now ? (q.engine.sound.value === "playing" ? "Now playing" : "Ready") : "Start here"}</p>
         <h1>{nameOf(t)}</h1>
         <p class="hero-artist">{[t.artist || "Unknown artist", t.album].filter(Boolean).join(" · ")}</p>
         <p class="hero-quality soft numbers">
