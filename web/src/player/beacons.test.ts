@@ -265,9 +265,9 @@ describe("the reporter", () => {
     reporter.part("rel_a", 0, 10);
     reporter.opened("/l/t/sum/list/exact/index.m3u8");
     sound.begin();
-    sound.run(10.25);
+    sound.run(9.99);
     reporter.part("rel_b", 10, 30);
-    sound.run(5);
+    sound.run(5.26);
     sound.seek(31);
     reporter.part("rel_c", 30, 60);
     sound.run(4);

@@ -128,8 +128,10 @@ export class Reporter {
       return;
     }
     this.#advance();
-    this.#close();
     const flowed = !this.#jumped && !this.audio.seeking && p.until - this.#last < closeToTheEnd;
+    // The join may be told of some moments before it comes.
+    if (flowed && this.#open && p.until - this.#open.to < moments) this.#open.to = Math.max(this.#open.to, p.until);
+    this.#close();
     if (flowed && p.started && !p.over) {
       this.#end();
       this.#last = from; // what was heard beyond the join is of this one.
