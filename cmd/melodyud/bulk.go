@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/melodyud/melodyud/cmd/melodyud/board"
 )
 
 // endings are those of files that upload -r takes for music.
@@ -76,7 +78,7 @@ type bulk struct {
 	cmd     uploadCmd
 	client  *client
 	journal *journal
-	board   *board
+	board   *board.Board
 }
 
 func (cmd uploadCmd) bulk(ctx context.Context, c *client, s std, songs []*song) error {
@@ -85,10 +87,14 @@ func (cmd uploadCmd) bulk(ctx context.Context, c *client, s std, songs []*song) 
 		return err
 	}
 	defer j.close()
-	b := &bulk{cmd: cmd, client: c, journal: j, board: newBoard(s.err, songs)}
+	var total int64
+	for _, one := range songs {
+		total += one.size
+	}
+	b := &bulk{cmd: cmd, client: c, journal: j, board: board.New(s.err, len(songs), total)}
 	fmt.Fprintf(s.err, "%d files, %s. If this is interrupted, the same command goes on where it stopped (noted in %s).\n",
-		len(songs), size(b.board.total), j.path)
-	stop := b.board.show()
+		len(songs), board.Size(total), j.path)
+	stop := b.board.Show()
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(1, cmd.Parallel))
 	for _, one := range songs {
@@ -118,9 +124,9 @@ func (b *bulk) take(ctx context.Context, s std, one *song) {
 		one.err = b.journal.note(one, entry{Track: one.Track, State: one.State})
 	}
 	b.judge(one)
-	b.board.done(one)
+	b.board.Done(one.File, one.size, one.State)
 	if b.cmd.JSON {
-		b.board.print(func() { _ = printJSON(s.out, one.uploaded) }) // a closed pipe ends the next write, too
+		b.board.Print(func() { _ = printJSON(s.out, one.uploaded) }) // a closed pipe ends the next write, too
 	}
 }
 
@@ -133,7 +139,7 @@ func (b *bulk) send(ctx context.Context, one *song, location string) error {
 		return err
 	}
 	up.created = func() error { return b.journal.note(one, entry{Location: up.location, Track: up.track}) }
-	track, err := up.send(ctx, b.board.bar(one))
+	track, err := up.send(ctx, b.board.Bar(one.File))
 	if err == nil {
 		one.Track, one.State = track, "received"
 	}

@@ -279,8 +279,8 @@ func (u *upload) begin(ctx context.Context, size int64) error {
 // push sends from where the server is until it has everything.
 func (u *upload) push(ctx context.Context, f *os.File, size int64, shown io.Writer) error {
 	offset, told, pause := u.from, u.from, firstPause
-	if s, ok := shown.(interface{ skip(n int64) }); ok {
-		s.skip(u.from)
+	if s, ok := shown.(interface{ Skip(n int64) }); ok {
+		s.Skip(u.from)
 	}
 	for failures := 0; ; {
 		next, err := u.patch(ctx, f, offset, size, &advance{shown, offset, &told})

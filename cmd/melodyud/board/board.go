@@ -1,4 +1,5 @@
-package main
+// Package board shows on standard error how far a number of uploads is.
+package board
 
 import (
 	"fmt"
@@ -12,10 +13,10 @@ import (
 	"golang.org/x/term"
 )
 
-// board shows how far a bulk upload is: on a terminal a line for each file under way
-// and one for all, drawn anew; elsewhere a line for each file that is done and now and
-// then one for all.
-type board struct {
+// Board shows how far an upload of many files is: on a terminal a line for each file
+// under way and one for all, drawn anew; elsewhere a line for each file that is done
+// and now and then one for all. It is safe for concurrent use.
+type Board struct {
 	out   io.Writer
 	live  bool // a terminal
 	total int64
@@ -35,20 +36,18 @@ const (
 	lineEvery  = 10 * time.Second
 )
 
-func newBoard(out io.Writer, songs []*song) *board {
-	b := &board{out: out, count: len(songs), began: time.Now()}
+// New returns a board for so many files with so many bytes together.
+func New(out io.Writer, files int, bytes int64) *Board {
+	b := &Board{out: out, count: files, total: bytes, began: time.Now()}
 	if f, ok := out.(*os.File); ok {
 		b.live = term.IsTerminal(int(f.Fd()))
-	}
-	for _, one := range songs {
-		b.total += one.size
 	}
 	return b
 }
 
 // bar is one file under way.
 type bar struct {
-	board *board
+	board *Board
 	name  string
 	size  int64
 	sent  int64
@@ -56,10 +55,12 @@ type bar struct {
 	begin time.Time
 }
 
-// bar returns the progress of one file.
-func (b *board) bar(one *song) func(int64) io.WriteCloser {
+// Bar returns the progress of one file, given its size in bytes: what is written to it
+// counts as sent, and closing it takes it off the board. Of what arrived in an earlier
+// run it is told with Skip.
+func (b *Board) Bar(path string) func(size int64) io.WriteCloser {
 	return func(size int64) io.WriteCloser {
-		line := &bar{board: b, name: filepath.Base(one.File), size: size, begin: time.Now()}
+		line := &bar{board: b, name: filepath.Base(path), size: size, begin: time.Now()}
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.under = append(b.under, line)
@@ -78,8 +79,8 @@ func (l *bar) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// skip counts bytes that arrived in an earlier run.
-func (l *bar) skip(n int64) {
+// Skip counts bytes that arrived in an earlier run.
+func (l *bar) Skip(n int64) {
 	l.board.mu.Lock()
 	defer l.board.mu.Unlock()
 	l.sent += n
@@ -97,31 +98,31 @@ func (l *bar) Close() error {
 			break
 		}
 	}
-	b.sent -= l.sent // done counts the file as a whole
+	b.sent -= l.sent // Done counts the file as a whole
 	return nil
 }
 
-// done notes that nothing more comes of a file in this run.
-func (b *board) done(one *song) {
-	b.print(func() {
-		b.sent += one.size
+// Done notes that nothing more comes of a file of a size in this run; state says why.
+func (b *Board) Done(path string, size int64, state string) {
+	b.Print(func() {
+		b.sent += size
 		b.ended++
 		if !b.live {
-			fmt.Fprintf(b.out, "%s: %s\n", one.File, one.State)
+			fmt.Fprintf(b.out, "%s: %s\n", path, state)
 		}
 	})
 }
 
 // Write prints lines of others above the board.
-func (b *board) Write(p []byte) (int, error) {
+func (b *Board) Write(p []byte) (int, error) {
 	if !b.live {
-		b.print(func() { _, _ = b.out.Write(p) }) // progress is not worth failing for
+		b.Print(func() { _, _ = b.out.Write(p) }) // progress is not worth failing for
 	}
 	return len(p), nil
 }
 
-// print runs f while the board is off the terminal.
-func (b *board) print(f func()) {
+// Print runs f while the board is off the terminal.
+func (b *Board) Print(f func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.clear()
@@ -129,8 +130,8 @@ func (b *board) print(f func()) {
 	b.draw()
 }
 
-// show draws the board until the returned function is called.
-func (b *board) show() (stop func()) {
+// Show draws the board until the returned function is called.
+func (b *Board) Show() (stop func()) {
 	every := lineEvery
 	if b.live {
 		every = boardEvery
@@ -145,7 +146,7 @@ func (b *board) show() (stop func()) {
 			case <-quit:
 				return
 			case <-tick.C:
-				b.print(func() {
+				b.Print(func() {
 					if !b.live {
 						fmt.Fprintln(b.out, b.all())
 					}
@@ -162,14 +163,14 @@ func (b *board) show() (stop func()) {
 	}
 }
 
-func (b *board) clear() {
+func (b *Board) clear() {
 	if b.drawn > 0 {
 		fmt.Fprintf(b.out, "\x1b[%dA\x1b[J", b.drawn)
 	}
 	b.drawn = 0
 }
 
-func (b *board) draw() {
+func (b *Board) draw() {
 	if !b.live {
 		return
 	}
@@ -181,23 +182,23 @@ func (b *board) draw() {
 }
 
 // all is the line for all files.
-func (b *board) all() string {
+func (b *Board) all() string {
 	return fmt.Sprintf("%d of %d files, %s", b.ended, b.count, pace(b.sent, b.total, b.fresh, time.Since(b.began)))
 }
 
 // pace writes how far something is, how fast, and how long it still takes.
 func pace(sent, total, fresh int64, since time.Duration) string {
-	text := fmt.Sprintf("%d %% of %s", sent*100/max(total, 1), size(total))
+	text := fmt.Sprintf("%d %% of %s", sent*100/max(total, 1), Size(total))
 	rate := float64(fresh) / max(since.Seconds(), 0.001)
 	if fresh == 0 || since < time.Second || sent >= total {
 		return text
 	}
 	left := time.Duration(float64(total-sent) / rate * float64(time.Second)).Round(time.Second)
-	return fmt.Sprintf("%s, %s/s, %s left", text, size(int64(rate)), left)
+	return fmt.Sprintf("%s, %s/s, %s left", text, Size(int64(rate)), left)
 }
 
-// size writes bytes as people do.
-func size(n int64) string {
+// Size writes bytes as people do.
+func Size(n int64) string {
 	const units = "kMGTP"
 	if n < 1000 {
 		return fmt.Sprintf("%d B", n)
