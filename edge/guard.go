@@ -86,17 +86,22 @@ func (e *Edge) allow(token, path string, from netip.Addr) (ticket.Claims, error)
 	if err != nil {
 		return ticket.Claims{}, e.unknown(from, err)
 	}
-	if err := c.Opens(path, e.config.Now()); err != nil {
-		return ticket.Claims{}, err
-	}
-	track, release := subject(path)
-	if err := e.guard.permit(c, track, release, from); err != nil {
-		return ticket.Claims{}, err
-	}
-	if err := e.limited(c, path); err != nil {
+	if err := e.admits(c, path, from); err != nil {
 		return ticket.Claims{}, err
 	}
 	return *c, nil
+}
+
+// admits is allow for a ticket whose signature was checked.
+func (e *Edge) admits(c *ticket.Claims, path string, from netip.Addr) error {
+	if err := c.Opens(path, e.config.Now()); err != nil {
+		return err
+	}
+	track, release := subject(path)
+	if err := e.guard.permit(c, track, release, from); err != nil {
+		return err
+	}
+	return e.limited(c, path)
 }
 
 // subject returns the track and the release that a path begins with, which are empty

@@ -63,6 +63,8 @@ type hotAnswer struct {
 	stretch *stretch // of anything else
 	meter   *api.Meter
 	told    *telemetry.Segment // of a segment; what its ticket says is left out
+	size    int64              // of the file that stretch is of
+	ahead   stretch            // what a listener wants next; empty: nobody knows
 	wanted  atomic.Int64       // how often it was answered from the cache of blocks
 	file    atomic.Pointer[wire.File]
 	asked   atomic.Int64 // how often file was
@@ -112,7 +114,7 @@ func (e *Edge) Resident(r *wire.Request, a *wire.Answer) bool {
 	if !ok || !e.releases.recent(known.release) || !e.lay(a, known) {
 		return false
 	}
-	if _, err := e.allow(token, path, r.From); err != nil {
+	if e.admits(claims, path, r.From) != nil {
 		if a.File != nil {
 			a.File.Release()
 		}
@@ -142,6 +144,9 @@ func (e *Edge) lay(a *wire.Answer, known *hotAnswer) (ok bool) {
 func (e *Edge) Sent(r *wire.Request, a *wire.Answer, whole bool, took time.Duration) {
 	known, claims := a.What.(*hotAnswer), a.Who.(*ticket.Claims)
 	known.meter.Observe(took)
+	if known.ahead.length > 0 && (a.File == nil || known.asked.Load()%hearEvery == 0) {
+		e.blocks.Warm(known.ahead.key, known.size, known.ahead.offset, known.ahead.length)
+	}
 	if known.told == nil || e.config.Segments == nil || r.Head || !whole {
 		return
 	}
@@ -178,20 +183,27 @@ func (h *hot) watch(w http.ResponseWriter, r *http.Request, p play, serve handle
 	err := serve(p.watched, r, p)
 	if known := p.watched.answer(); err == nil && known != nil {
 		known.release, known.meter = p.release, h.meter(r.Pattern, http.StatusOK)
-		known.told = segmentOf(r, known.stretch)
+		if known.stretch != nil && r.PathValue("segment") != "" {
+			known.isSegment(r, p)
+		}
 		h.answers.Set(key, known)
 	}
 	return err
 }
 
-// segmentOf is what will be told of a segment; nil if the request is for none.
-func segmentOf(r *http.Request, s *stretch) *telemetry.Segment {
-	if s == nil || r.PathValue("segment") == "" {
-		return nil
-	}
-	return &telemetry.Segment{
+// isSegment notes what will be told of a segment, and what follows it.
+func (a *hotAnswer) isSegment(r *http.Request, p play) {
+	name, s := r.PathValue("rendition"), a.stretch
+	a.told = &telemetry.Segment{
 		Track: melodyud.TrackID(r.PathValue("track")), Release: melodyud.ReleaseID(r.PathValue("release")),
-		Rendition: r.PathValue("rendition"), Bytes: s.length, Hit: true,
+		Rendition: name, Bytes: s.length, Hit: true,
+	}
+	starts := p.offsets[name]
+	i, _ := slices.BinarySearch(starts, s.offset+s.length)
+	end := min(i+readAhead, p.first+len(p.manifest.Segments), len(starts)-1)
+	if found, ok := p.manifest.Rendition(name); ok && i < end {
+		a.size = found.Size
+		a.ahead = stretch{s.key, starts[i], starts[end] - starts[i]}
 	}
 }
 

@@ -5,9 +5,10 @@ import (
 )
 
 const (
-	deskBytes = 4 << 10   // of a request's head and what comes with it, at first
-	peekBytes = deskBytes // that are kept of what comes early
-	maxHead   = 1 << 24   // more than any head
+	deskBytes  = 4 << 10   // of a request's head and what comes with it, at first
+	firstBytes = 2 << 10   // of an answer's head, at first
+	peekBytes  = deskBytes // that are kept of what comes early
+	maxHead    = 1 << 24   // more than any head
 )
 
 // desk is what a connection needs while there is something to do.
@@ -15,10 +16,10 @@ type desk struct {
 	in     []byte // read and not yet given to net/http: a head, or part of a body
 	head   head
 	answer Answer
-	tail   []byte
+	first  []byte // of the answer: its head, whole
 	out    vector
-	start  [deskBytes]byte // where in begins, until that is too small
-	last   [256]byte       // of tail
+	start  [deskBytes]byte  // where in begins, until that is too small
+	room   [firstBytes]byte // of first, until that is too small
 }
 
 func newDesk() *desk {
@@ -30,7 +31,7 @@ func newDesk() *desk {
 // clear forgets what one connection had on the desk, and lets go of a buffer that
 // had to grow.
 func (d *desk) clear() {
-	d.in, d.tail = d.start[:0], d.last[:0]
+	d.in, d.first = d.start[:0], d.room[:0]
 	d.head = head{}
 	d.answer.reset()
 	d.out.reset()
@@ -54,17 +55,18 @@ func (a *Answer) reset() {
 	*a = Answer{Body: a.Body[:0]}
 }
 
-// sign makes the fields that no two answers share.
+// sign puts the head of the answer together with the fields that no two share.
 func (d *desk) sign(today string) {
-	d.tail = append(d.tail[:0], "X-Request-Id: "...)
+	b := append(d.first[:0], d.answer.Head...)
+	b = append(b, "X-Request-Id: "...)
 	if id := d.head.request.ID; harmless(id) {
-		d.tail = append(d.tail, id...)
+		b = append(b, id...)
 	} else {
-		d.tail = appendID(d.tail)
+		b = appendID(b)
 	}
-	d.tail = append(d.tail, "\r\nDate: "...)
-	d.tail = append(d.tail, today...)
-	d.tail = append(d.tail, "\r\n\r\n"...)
+	b = append(b, "\r\nDate: "...)
+	b = append(b, today...)
+	d.first = append(b, "\r\n\r\n"...)
 }
 
 // harmless reports whether a caller's id may be taken over: 8 to 64 letters, digits

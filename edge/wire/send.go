@@ -55,7 +55,7 @@ func (c *conn) copyOut(began time.Time) error {
 
 // parts is the answer on the desk, in pieces.
 func (d *desk) parts() [][]byte {
-	parts := [][]byte{d.answer.Head, d.tail}
+	parts := [][]byte{d.first}
 	if !d.head.request.Head {
 		parts = append(parts, d.answer.Body...)
 	}
