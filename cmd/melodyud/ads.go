@@ -28,6 +28,10 @@ type ad struct {
 	Duration   float64  `json:"duration_seconds,omitempty"`
 	Loudness   *float64 `json:"loudness_lufs,omitempty"`
 	Gain       float64  `json:"gain_db"`
+
+	Impressions int64 `json:"impressions"`
+	Completions int64 `json:"completions"`
+	Errors      int64 `json:"errors"`
 }
 
 // waits says what stands between an ad and its listeners.
@@ -65,13 +69,14 @@ func (cmd adsListCmd) Run(ctx context.Context, s std) error {
 		return printJSON(s.out, all.Ads)
 	}
 	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "TRACK\tADVERTISER\tTITLE\tSECONDS\tLUFS\tGAIN\tWEIGHT\t")
+	fmt.Fprintln(table, "TRACK\tADVERTISER\tTITLE\tSECONDS\tLUFS\tGAIN\tWEIGHT\tHEARD\tTO THE END\tERRORS\t")
 	for _, a := range all.Ads {
 		loudness := "–"
 		if a.Loudness != nil {
 			loudness = fmt.Sprintf("%.1f", *a.Loudness)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%.1f\t%s\t%+.1f\t%d\t%s\n", a.Track, a.Advertiser, a.Title, a.Duration, loudness, a.Gain, a.Weight, a.waits())
+		fmt.Fprintf(table, "%s\t%s\t%s\t%.1f\t%s\t%+.1f\t%d\t%d\t%d\t%d\t%s\n", a.Track, a.Advertiser, a.Title, a.Duration, loudness, a.Gain, a.Weight,
+			a.Impressions, a.Completions, a.Errors, a.waits())
 	}
 	return table.Flush()
 }

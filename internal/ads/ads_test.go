@@ -344,8 +344,9 @@ func TestABreakIsOwedUntilItWasHeardAndThenNotForAGap(t *testing.T) { // AD-23
 			t.Errorf("%s: nothing is owed", session)
 		}
 	}
-	tell(melodyud.AdImpression, melodyud.AdFact{Session: "s1"})
-	tell(melodyud.AdError, melodyud.AdFact{Session: "s1"})
+	tell(melodyud.AdImpression, melodyud.AdFact{Session: "s1", Ad: string(spot)})
+	tell(melodyud.AdError, melodyud.AdFact{Session: "s1", Ad: string(spot)})
+	tell(melodyud.AdError, melodyud.AdFact{Session: "s1", Ad: "nobody's"})
 	// What the edge sent does not count for a player that tells for itself.
 	tell(melodyud.SegmentsServed, melodyud.DeliveryFact{Session: "s1", Track: spot, Segments: map[string]int64{"aac-96": 5}})
 	tell(melodyud.AdCompleted, melodyud.AdFact{Session: "never"})
@@ -353,7 +354,11 @@ func TestABreakIsOwedUntilItWasHeardAndThenNotForAGap(t *testing.T) { // AD-23
 	if policy("lisa", "s3") != ticket.HouseAds {
 		t.Error("an ad that was left is not owed any more")
 	}
-	tell(melodyud.AdCompleted, melodyud.AdFact{Session: "s1"})
+	tell(melodyud.AdCompleted, melodyud.AdFact{Session: "s1", Ad: string(spot)})
+	w.add(spot) // naming it again forgets nothing
+	if a := w.ad(spot); a.Impressions != 1 || a.Completions != 1 || a.Errors != 1 {
+		t.Errorf("told twice, counted %+v", a)
+	}
 	if policy("lisa", "s4") != ticket.BetweenAds || policy("emil", "s5") != ticket.HouseAds {
 		t.Error("the one who heard is still due, or another is not")
 	}

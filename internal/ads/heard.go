@@ -22,8 +22,8 @@ type HeardConfig struct {
 	Now    func() time.Time // default time.Now
 }
 
-// Heard learns from the facts of listening who heard their break, so that they do not
-// owe it any more (AD-23): a player told that an ad was heard to its end or, of players
+// Heard counts what is told of ads, and learns from the facts of listening who heard
+// their break, so that they do not owe it any more (AD-23): a player told that an ad was heard to its end or, of players
 // that tell nothing, the edge sent the ad's sound. Its Run may run in many processes at
 // once: the event log lets one of them work.
 type Heard struct {
@@ -67,16 +67,12 @@ func (h *Heard) Handle(ctx context.Context, events []melodyud.Event) error {
 
 func (h *Heard) learn(ctx context.Context, e melodyud.Event) error {
 	switch e.Type {
-	case melodyud.AdImpression, melodyud.AdCompleted:
+	case melodyud.AdImpression, melodyud.AdCompleted, melodyud.AdError:
 		var f melodyud.AdFact
 		if err := json.Unmarshal(e.Data, &f); err != nil {
 			return err
 		}
-		if e.Type == melodyud.AdCompleted {
-			return h.heard(ctx, f.Session, e.Time, true)
-		}
-		_, err := h.c.DB.Exec(ctx, `UPDATE ad_breaks SET told = 1 WHERE session = ? AND told = 0`, f.Session)
-		return err
+		return h.told(ctx, e, f)
 	case melodyud.SegmentsServed:
 		var f melodyud.DeliveryFact
 		if err := json.Unmarshal(e.Data, &f); err != nil {
@@ -85,6 +81,33 @@ func (h *Heard) learn(ctx context.Context, e melodyud.Event) error {
 		return h.served(ctx, f, e.Time)
 	}
 	return nil
+}
+
+// columns are where facts of ads are counted.
+var columns = map[string]string{
+	melodyud.AdImpression: "impressions", melodyud.AdCompleted: "completions", melodyud.AdError: "errors",
+}
+
+func (h *Heard) told(ctx context.Context, e melodyud.Event, f melodyud.AdFact) (err error) {
+	switch e.Type {
+	case melodyud.AdCompleted:
+		err = h.heard(ctx, f.Session, e.Time, true)
+	case melodyud.AdImpression:
+		_, err = h.c.DB.Exec(ctx, `UPDATE ad_breaks SET told = 1 WHERE session = ? AND told = 0`, f.Session)
+	}
+	if err != nil || f.Ad == "" {
+		return err
+	}
+	return h.c.DB.InTx(ctx, func(tx database.Tx) error {
+		n, err := tx.Exec(ctx, `INSERT INTO ad_facts (event, told) VALUES (?, ?) ON CONFLICT (event) DO NOTHING`,
+			string(e.ID), database.Millis(h.c.Now()))
+		if err != nil || n == 0 {
+			return err
+		}
+		column := columns[e.Type]
+		_, err = tx.Exec(ctx, `UPDATE house_ads SET `+column+` = `+column+` + 1 WHERE track = ?`, f.Ad)
+		return err
+	})
 }
 
 // enough is how many segments of an ad a player that tells nothing has to fetch.
@@ -127,8 +150,10 @@ func (h *Heard) heard(ctx context.Context, session string, at time.Time, told bo
 	return err
 }
 
-// owed is how long a break is owed by one ticket.
-const owed = 24 * time.Hour
+const (
+	owed   = 24 * time.Hour     // how long a break is owed by one ticket
+	retold = 3 * 24 * time.Hour // how long facts may come again: players tell for a day
+)
 
 // sweep forgets old breaks, once an hour.
 func (h *Heard) sweep(ctx context.Context) error {
@@ -138,6 +163,9 @@ func (h *Heard) sweep(ctx context.Context) error {
 	}
 	h.swept.Store(now.UnixMilli())
 	_, err := h.c.DB.Exec(ctx, `DELETE FROM ad_breaks WHERE asked < ?`, database.Millis(now.Add(-owed)))
+	if err == nil {
+		_, err = h.c.DB.Exec(ctx, `DELETE FROM ad_facts WHERE told < ?`, database.Millis(now.Add(-retold)))
+	}
 	if err != nil {
 		return fmt.Errorf("forget old breaks: %w", err)
 	}

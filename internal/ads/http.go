@@ -44,12 +44,17 @@ type ad struct {
 	Duration   float64          `json:"duration_seconds,omitempty" example:"20.04"`
 	Loudness   *float64         `json:"loudness_lufs,omitempty" doc:"As it is rendered now." example:"-14.02"`
 	Gain       float64          `json:"gain_db" doc:"What it is rendered with." example:"4.31"`
+
+	Impressions int64 `json:"impressions" doc:"How often players told that it began to be heard."`
+	Completions int64 `json:"completions" doc:"How often they told that it was heard to its end."`
+	Errors      int64 `json:"errors" doc:"How often they told that it could not be played."`
 }
 
 func viewOf(a Ad) ad {
 	v := ad{
 		Track: a.Track, Title: a.Title, Advertiser: a.Advertiser, Active: a.Active, Weight: a.Weight, Added: a.Added,
 		Status: a.Status, Duration: a.Duration.Seconds(), Gain: float64(a.Gain) / 100,
+		Impressions: a.Impressions, Completions: a.Completions, Errors: a.Errors,
 	}
 	if a.Loudness != nil {
 		v.Loudness = new(math.Round(*a.Loudness*100) / 100)

@@ -23,6 +23,8 @@ type Ad struct {
 	Active     bool // false: kept, but not heard
 	Weight     int  // how often, in proportion to the others; 1 to 10
 	Added      time.Time
+	// What players told of it: its first samples, its ends, and what went wrong.
+	Impressions, Completions, Errors int64
 
 	Status   Status
 	Release  melodyud.ReleaseID // empty before the first
@@ -64,7 +66,8 @@ var self = api.Principal{Name: "ads", Roles: []api.Role{api.RoleOps}}
 
 // Ads returns all house ads, in the order of their tracks' ids.
 func (s *Service) Ads(ctx context.Context) ([]Ad, error) {
-	rows, err := s.c.DB.Query(ctx, `SELECT track, title, advertiser, active, weight, added FROM house_ads ORDER BY track LIMIT ?`, maxAds)
+	rows, err := s.c.DB.Query(ctx, `SELECT track, title, advertiser, active, weight, added,
+		impressions, completions, errors FROM house_ads ORDER BY track LIMIT ?`, maxAds)
 	if err != nil {
 		return nil, fmt.Errorf("read house ads: %w", err)
 	}
@@ -73,7 +76,7 @@ func (s *Service) Ads(ctx context.Context) ([]Ad, error) {
 	for rows.Next() {
 		var a Ad
 		var active, added int64
-		if err := rows.Scan(&a.Track, &a.Title, &a.Advertiser, &active, &a.Weight, &added); err != nil {
+		if err := rows.Scan(&a.Track, &a.Title, &a.Advertiser, &active, &a.Weight, &added, &a.Impressions, &a.Completions, &a.Errors); err != nil {
 			return nil, fmt.Errorf("read house ads: %w", err)
 		}
 		a.Active, a.Added = active != 0, database.Time(added)
@@ -238,8 +241,8 @@ func (s *Service) put(ctx context.Context, tx database.Tx, a *Ad) error {
 	var added int64
 	err = tx.QueryRow(ctx, `INSERT INTO house_ads (track, title, advertiser, active, weight, added) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (track) DO UPDATE SET title = excluded.title, advertiser = excluded.advertiser, active = excluded.active,
-		weight = excluded.weight RETURNING added`,
-		[]any{string(a.Track), a.Title, a.Advertiser, truth(a.Active), a.Weight, database.Millis(s.c.Now())}, &added)
+		weight = excluded.weight RETURNING added, impressions, completions, errors`,
+		[]any{string(a.Track), a.Title, a.Advertiser, truth(a.Active), a.Weight, database.Millis(s.c.Now())}, &added, &a.Impressions, &a.Completions, &a.Errors)
 	a.Added = database.Time(added)
 	return err
 }

@@ -12,7 +12,17 @@ CREATE TABLE house_ads (
     advertiser TEXT   NOT NULL,
     active     BIGINT NOT NULL, -- 0: kept, but not heard
     weight     BIGINT NOT NULL, -- how often, in proportion to the others
-    added      BIGINT NOT NULL  -- unix milliseconds
+    added      BIGINT NOT NULL, -- unix milliseconds
+
+    impressions BIGINT NOT NULL DEFAULT 0, -- first samples that players told of
+    completions BIGINT NOT NULL DEFAULT 0, -- ends
+    errors      BIGINT NOT NULL DEFAULT 0
+);
+
+-- Facts that are counted in house_ads, for as long as they may be told again.
+CREATE TABLE ad_facts (
+    event TEXT   NOT NULL PRIMARY KEY,
+    told  BIGINT NOT NULL -- unix milliseconds
 );
 
 -- When each listener last heard a break. Unix milliseconds; listener is an account, as
@@ -33,6 +43,7 @@ CREATE TABLE ad_breaks (
 -- +goose Down
 DROP TABLE ad_breaks;
 DROP TABLE ad_listeners;
+DROP TABLE ad_facts;
 DROP TABLE house_ads;
 ALTER TABLE tracks DROP COLUMN gain;
 ALTER TABLE tracks DROP COLUMN aside;
