@@ -23,7 +23,8 @@ type stream struct {
 	until   int64 // counts until then
 	plays   int64 // what it fetched here plays until then
 	ended   int64 // refused since; 0: not
-	told    int64 // until, as other edges know it
+	told    int64 // until, as other edges know it; 0: they know nothing
+	lived   int64 // life, as other edges know it
 	dirty   bool  // other edges should know more than that
 }
 

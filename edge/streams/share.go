@@ -250,7 +250,7 @@ func (a *account) question(c Config, now int64) *question {
 		if one.dirty && one.until > now {
 			q.sent = append(q.sent, one)
 			q.args = append(q.args, one.id, one.life, now-one.began, one.until-now, since(one.ended, now))
-			q.news = q.news || one.told == 0 || one.ended != 0
+			q.news = q.news || one.told == 0 || one.ended != 0 || one.lived != one.life
 		}
 	}
 	return q
@@ -312,7 +312,7 @@ func (a *account) told(sent []stream) {
 	for _, was := range sent {
 		for i := range a.streams {
 			if one := &a.streams[i]; one.id == was.id {
-				one.told = was.until
+				one.told, one.lived = was.until, was.life
 				one.dirty = one.life != was.life || one.ended != was.ended
 			}
 		}
@@ -334,7 +334,7 @@ func (a *account) learn(answer *redis.Cmd, now int64) {
 		for i := 1; i < columns; i++ {
 			n[i], _ = strconv.ParseInt(row[i], 10, 64) // our own script's numbers
 		}
-		known := stream{id: row[0], life: n[1], began: now - n[2], until: now + n[3], told: now + n[3]}
+		known := stream{id: row[0], life: n[1], lived: n[1], began: now - n[2], until: now + n[3], told: now + n[3]}
 		if n[4] >= 0 {
 			known.ended = now - n[4]
 		}
@@ -352,7 +352,7 @@ func (a *account) adopt(known stream) {
 			if one.dirty && known.life == one.life { // ended, or not any more, since the question
 				known.ended = one.ended
 			}
-			one.life, one.began, one.ended = known.life, known.began, known.ended
+			one.life, one.lived, one.began, one.ended = known.life, known.life, known.began, known.ended
 		}
 		one.until = max(one.until, known.until)
 		return
