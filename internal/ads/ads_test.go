@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -18,9 +19,11 @@ import (
 	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/database/databasetest"
+	"github.com/melodyud/melodyud/internal/database/postgres"
 	"github.com/melodyud/melodyud/internal/eventlog"
 	"github.com/melodyud/melodyud/internal/objectstore"
 	"github.com/melodyud/melodyud/internal/objectstore/dir"
+	"github.com/melodyud/melodyud/internal/realtest"
 	"github.com/melodyud/melodyud/internal/ticket"
 )
 
@@ -39,13 +42,32 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldOn(t, databasetest.Open(t))
+}
+
+// realDB gives SQLite, or in the integration run a real PostgreSQL.
+func realDB(t *testing.T) database.DB {
+	t.Helper()
+	if os.Getenv("MELODYUD_INTEGRATION") != "1" {
+		return databasetest.Open(t)
+	}
+	db, err := postgres.Open(t.Context(), realtest.Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func newWorldOn(t *testing.T, db database.DB) *world {
+	t.Helper()
 	store, err := dir.Open(dir.Config{Path: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	w := &world{
-		t: t, db: databasetest.Open(t), store: store, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), limit: math.Inf(1),
+		t: t, db: db, store: store, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), limit: math.Inf(1),
 		tracks: map[melodyud.TrackID]*melodyud.Track{}, master: map[melodyud.TrackID]*float64{},
 	}
 	w.Service, err = ads.New(ads.Config{
@@ -316,7 +338,7 @@ func TestABreakIsTheSameWheneverItIsAskedForAndAdsShareByWeight(t *testing.T) {
 
 func TestABreakIsOwedUntilItWasHeardAndThenNotForAGap(t *testing.T) { // AD-23
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorldOn(t, realDB(t))
 	policy := func(who, session string) ticket.Ads {
 		t.Helper()
 		p, err := w.Policy(t.Context(), who, session)
