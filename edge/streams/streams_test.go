@@ -289,6 +289,7 @@ func TestEdgesAgreeThroughRedis(t *testing.T) {
 	want(t, desk.fetches(), fine, "the second")
 	moved := &device{b, phone.Claims}
 	eventually(t, "the first to be ended on the other edge, too", func() bool { return refusal(moved.fetches()) == elsewhere })
+	time.Sleep(100 * time.Millisecond) // what both have heard so far is behind them
 	again := &device{a, phone.with(func(c *ticket.Claims) { c.Issued = time.Now().Add(2 * time.Second) }).Claims}
 	want(t, again.fetches(), fine, "pressing play again")
 	eventually(t, "the second to be ended", func() bool { return refusal(desk.fetches()) == elsewhere })
