@@ -44,9 +44,9 @@ line carries, fetch segments as they are needed, play in real time, skip, and go
 
 Each second there is a line of progress. In the end:
 
-  held        most listeners served well for five seconds running: at most one request in a thousand failed, and at
-              most a thousandth of the time that should have sounded was stalled. More may be possible: raise
-              --listeners until "broke" appears, and watch the processor of this machine, too.
+  held        most listeners served well for five seconds running: at most one request in a thousand failed, at most
+              a thousandth of the time that should have sounded was stalled, and at most a tenth of them waited for
+              a track to begin. Raise --listeners until it breaks, and watch the processor of this machine, too.
   start-up    from the first question to the edge to the whole first segment
   hit ratio   of segments, as Cache-Status tells
   stalls      waiting for sound that should have played, without start-up

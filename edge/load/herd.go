@@ -80,7 +80,7 @@ func (h *herd) one(ctx context.Context, ready func()) {
 	if !ok {
 		return
 	}
-	t := &tape{listener: l, player: &player{}, index: index, base: address, began: h.began}
+	t := &tape{listener: l, player: &player{}, index: index, base: address, began: h.began, begun: func() {}}
 	if t.choose(ctx) {
 		t.segment(ctx, 0)
 	}

@@ -19,6 +19,7 @@ import (
 // line is one listener's connection: HTTP/1.1, kept open, in the listener's own
 // goroutine. A general client takes two more goroutines and several times the memory.
 type line struct {
+	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	timeout time.Duration
 	rate    int64 // bits a second; 0: no limit
 	now     func() time.Time
@@ -146,7 +147,7 @@ func (l *line) connect(ctx context.Context, u *url.URL) (net.Conn, error) {
 		return l.conn, nil
 	}
 	l.hangUp()
-	conn, err := dial(ctx, u, l.timeout)
+	conn, err := l.reach(ctx, u)
 	if err != nil {
 		return nil, err
 	}
@@ -164,17 +165,22 @@ func (l *line) connect(ctx context.Context, u *url.URL) (net.Conn, error) {
 	return conn, nil
 }
 
-func dial(ctx context.Context, u *url.URL, timeout time.Duration) (net.Conn, error) {
+// reach connects to u's host.
+func (l *line) reach(ctx context.Context, u *url.URL) (net.Conn, error) {
 	port := u.Port()
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+		port = u.Scheme // a name of a port, too
 	}
-	d := &net.Dialer{Timeout: timeout, KeepAlive: -1}
-	address := net.JoinHostPort(u.Hostname(), port)
-	if u.Scheme == "https" {
-		return (&tls.Dialer{NetDialer: d, Config: &tls.Config{ServerName: u.Hostname(), NextProtos: []string{"http/1.1"}}}).DialContext(ctx, "tcp", address)
+	conn, err := l.dial(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil || u.Scheme != "https" {
+		return conn, err
 	}
-	return d.DialContext(ctx, "tcp", address)
+	sealed := tls.Client(conn, &tls.Config{ServerName: u.Hostname(), NextProtos: []string{"http/1.1"}})
+	if err := sealed.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return sealed, nil
 }
 
 // receive reads a body to its end.
@@ -238,9 +244,7 @@ func (l *line) discard(ctx context.Context, conn net.Conn, body io.Reader) (n in
 		if err != nil {
 			return n, err
 		}
-		if err := conn.SetDeadline(time.Now().Add(l.timeout)); err != nil {
-			return n, err
-		}
+		_ = conn.SetDeadline(time.Now().Add(l.timeout)) // what is wrong with it shows when it is read
 		if l.rate > 0 {
 			pause(ctx, time.Duration(float64(n*8)/float64(l.rate)*float64(time.Second))-l.now().Sub(began))
 		}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -71,6 +72,9 @@ func (p *player) finish(rest time.Duration) {
 func (l *listener) play(ctx context.Context, track int) {
 	s := l.crowd.seen
 	s.plays.Add(1)
+	s.starting.Add(1)
+	begun := sync.OnceFunc(func() { s.starting.Add(-1) })
+	defer begun()
 	address, ok := l.admission(ctx, track)
 	if !ok {
 		return
@@ -81,7 +85,7 @@ func (l *listener) play(ctx context.Context, track int) {
 		l.lost(ctx)
 		return
 	}
-	t := &tape{listener: l, player: &player{}, index: index, base: address, began: began, until: 1}
+	t := &tape{listener: l, player: &player{}, index: index, base: address, began: began, until: 1, begun: begun}
 	if l.dice.Float64() < l.crowd.config.Skips {
 		t.until = l.dice.Float64()
 	}
@@ -163,6 +167,7 @@ type tape struct {
 	base   string
 	began  time.Time
 	until  float64 // the part of the track that is listened to
+	begun  func()  // called at the first sound, and again
 
 	variant variant // at present
 	list    *playlist
@@ -182,7 +187,11 @@ func (t *tape) run(ctx context.Context) bool {
 	for n := 0; n < len(t.list.segments) && at < end; n++ {
 		one := t.list.segments[n]
 		t.player.advance(now())
-		if !pause(ctx, t.player.ahead+one.length-t.crowd.config.Ahead) || !t.choose(ctx) || !t.segment(ctx, n) {
+		if !pause(ctx, t.player.ahead+one.length-t.crowd.config.Ahead) || !t.choose(ctx) {
+			return false
+		}
+		t.player.advance(now())
+		if !t.segment(ctx, n) {
 			return false
 		}
 		at += one.length
@@ -245,17 +254,36 @@ const leastMeasured = 8 << 10
 
 func (t *tape) segment(ctx context.Context, n int) bool {
 	one := t.list.segments[n]
-	if !t.get(ctx, one.uri) {
+	fed := t.starveIn(t.player.ahead)
+	ok := t.get(ctx, one.uri)
+	fed()
+	if !ok {
 		return false
 	}
 	now := t.crowd.config.Now()
 	if !t.player.begun {
 		t.crowd.seen.started.add(now.Sub(t.began))
+		t.begun()
 	}
 	t.player.arrive(now, one.length)
 	t.tell()
 	t.crowd.seen.rated(one.length, t.variant.bandwidth)
 	return true
+}
+
+// starveIn counts the listener among those without sound after a time, unless and until
+// they are fed.
+func (t *tape) starveIn(d time.Duration) (fed func()) {
+	if !t.player.begun {
+		return func() {}
+	}
+	s := t.crowd.seen
+	timer := time.AfterFunc(d, func() { s.starving.Add(1) })
+	return func() {
+		if !timer.Stop() {
+			s.starving.Add(-1)
+		}
+	}
 }
 
 // tell adds what happened since the last time to what is seen of all.

@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/url"
 	"sync"
 	"time"
@@ -42,6 +43,8 @@ type Config struct {
 	// Timeout is how long a player waits for an answer; default 10 s.
 	Timeout time.Duration
 	Seed    uint64 // of all dice: the same listeners do the same
+	// Dial connects to an edge; default over the network.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	Progress func(Second)     // called once a second; nil: nobody looks
 	Now      func() time.Time // default time.Now
@@ -68,6 +71,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Dial == nil {
+		c.Dial = (&net.Dialer{Timeout: c.Timeout, KeepAlive: -1}).DialContext
 	}
 	return c, enoughFiles(c.Listeners)
 }
@@ -101,7 +107,7 @@ type crowd struct {
 }
 
 func (c *crowd) line() *line {
-	return &line{timeout: c.config.Timeout, rate: c.config.Line, now: c.config.Now, scratch: &c.scratch, zips: &c.zips}
+	return &line{dial: c.config.Dial, timeout: c.config.Timeout, rate: c.config.Line, now: c.config.Now, scratch: &c.scratch, zips: &c.zips}
 }
 
 // arrive starts the listeners one by one over the ramp.

@@ -50,8 +50,9 @@ type Report struct {
 	Seconds   float64 `json:"seconds"`
 	Listeners int     `json:"listeners"` // that were meant to come
 	// Held is the largest number of listeners that were served well for five seconds
-	// running: at most one request in a thousand failed, and at most one thousandth of
-	// the time that sound should have played was stalled.
+	// running: at most one request in a thousand failed, at most one thousandth of the
+	// time that sound should have played was stalled, and at most a tenth of them waited
+	// for a track to begin.
 	Held int `json:"held"`
 	// Broke is the number of listeners at which that first was not so, after it had
 	// been; 0: never.
@@ -89,6 +90,7 @@ type seen struct {
 	active, plays, failedPlays, completed, skipped, switches atomic.Int64
 	requests, bytes, segments, hits, faults                  atomic.Int64
 	playedFor, stalledFor                                    atomic.Int64 // nanoseconds, as told segment by segment
+	starting, starving                                       atomic.Int64 // listeners now
 	weighted, fetched                                        atomic.Int64 // declared bits and nanoseconds of sound
 
 	started, asked, firstByte spread
@@ -107,12 +109,14 @@ type seen struct {
 type totals struct {
 	listeners, requests, bytes, segments, hits, faults int64
 	played, stalled                                    time.Duration
+	starting, starving                                 int64 // listeners, added up second by second
 	started                                            counts
 }
 
 const (
 	windowLength = 5     // seconds that have to be good
 	tolerated    = 0.001 // of requests, and of play time
+	mayStart     = 0.1   // of listeners wait for a track to begin
 	mostKinds    = 50
 )
 
@@ -209,6 +213,7 @@ func (s *seen) second(at time.Duration) Second {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.last
+	now.starting, now.starving = before.starting+s.starting.Load(), before.starving+s.starving.Load()
 	s.last = now
 	s.judge(now)
 	out := Second{
@@ -234,14 +239,31 @@ func (s *seen) judge(now totals) {
 	for _, one := range s.window {
 		least = min(least, one.listeners)
 	}
-	requests, played, stalled := now.requests-first.requests, now.played-first.played, now.stalled-first.stalled
-	good := float64(now.faults-first.faults) <= tolerated*float64(requests) && float64(stalled) <= tolerated*float64(played+stalled)
+	good := now.since(first).good()
 	switch {
-	case good && requests > 0:
+	case good && now.requests > first.requests:
 		s.held = max(s.held, int(least))
 	case !good && s.brokeAt == 0 && s.held > 0:
 		s.brokeAt = int(now.listeners)
 	}
+}
+
+// since is what came between; listeners are those of the end.
+func (t totals) since(o totals) totals {
+	t.requests -= o.requests
+	t.faults -= o.faults
+	t.played -= o.played
+	t.stalled -= o.stalled
+	t.starting -= o.starting
+	t.starving -= o.starving
+	return t
+}
+
+func (t totals) good() bool {
+	return float64(t.faults) <= tolerated*float64(t.requests) &&
+		float64(t.stalled) <= tolerated*float64(t.played+t.stalled) &&
+		float64(t.starving) <= tolerated*float64(windowLength*t.listeners) && // what they stalled is told when it is over
+		float64(t.starting) <= mayStart*float64(windowLength*t.listeners)
 }
 
 func (s *seen) report(c Config, took time.Duration) Report {
