@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -342,5 +343,42 @@ func TestACutResponseIsCutForTheClientToo(t *testing.T) {
 			t.Errorf("%s: %q looks whole", control, got)
 		}
 		_ = answer.Body.Close()
+	}
+}
+
+// EDGE-16: what is sent to nobody is not held for ever.
+func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
+	t.Parallel()
+	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		chunk := make([]byte, 1<<20)
+		for range 64 { // more than any connection holds on its way
+			if _, err := w.Write(chunk); err != nil {
+				return
+			}
+		}
+	}))
+	defer behind.Close()
+	u, _ := url.Parse(behind.URL)
+	c, err := httpcache.New(httpcache.Config{Origin: u, Silence: 200 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ended := make(chan any, 1)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() { ended <- recover() }()
+		c.ServeHTTP(w, r)
+	}))
+	defer front.Close()
+	client, err := net.Dial("tcp", front.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := io.WriteString(client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if how := <-ended; how != http.ErrAbortHandler {
+		t.Errorf("the answer ended with %v", how)
 	}
 }
