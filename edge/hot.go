@@ -111,7 +111,7 @@ func (e *Edge) Resident(r *wire.Request, a *wire.Answer) bool {
 		return false
 	}
 	known, ok := e.hot.answers.GetIfPresent(hotKeyOf(path, view(r.AcceptEncoding), claims))
-	if !ok || !e.releases.recent(known.release) || !e.lay(a, known) {
+	if !ok || !e.lasts(known) || !e.lay(a, known) {
 		return false
 	}
 	if e.admits(claims, path, r.From) != nil {
@@ -122,6 +122,15 @@ func (e *Edge) Resident(r *wire.Request, a *wire.Answer) bool {
 	}
 	a.Head, a.What, a.Who = known.head, known, claims
 	return true
+}
+
+// lasts reports whether an answer still is what the handler would answer. A playlist
+// out of a release that could not be confirmed says so itself.
+func (e *Edge) lasts(known *hotAnswer) bool {
+	if known.stretch == nil {
+		return e.releases.since(&known.release.checked) < fresh
+	}
+	return e.releases.recent(known.release)
 }
 
 // lay puts the body of an answer into a, if it is in memory whole.

@@ -137,14 +137,23 @@ func (h *head) known(name string, value []byte) {
 	case "x-request-id":
 		h.plain = h.plain && h.request.ID == nil
 		h.request.ID = value
+	case "priority":
+		h.plain = h.plain && urgent(value)
 	case "connection":
 		h.plain = h.plain && bytes.EqualFold(value, []byte("keep-alive"))
-	case "accept", "accept-language", "user-agent", "origin", "referer", "dnt", "priority", "cookie",
+	case "accept", "accept-language", "user-agent", "origin", "referer", "dnt", "cookie",
 		"cache-control", "pragma", "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-storage-access",
 		"sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform", "sec-gpc", "save-data":
 	default:
 		h.plain = false
 	}
+}
+
+// urgent reports whether a request has at least the urgency of one that says nothing
+// (RFC 9218): nothing is fetched ahead for others.
+func urgent(priority []byte) bool {
+	_, level, told := bytes.Cut(priority, []byte("u="))
+	return !told || len(level) > 0 && level[0] >= '0' && level[0] <= '3'
 }
 
 func (h *head) contentLength(value []byte) {
