@@ -120,7 +120,7 @@ func (c *Cache) request(ctx context.Context, q question) *http.Request {
 func (c *Cache) fly(f *flight, q question, request *http.Request) {
 	a, body, err := c.patiently(f, request)
 	if err == nil && a.StatusCode == http.StatusNotModified && q.found != nil {
-		if one := c.refreshed(q.found, a); one != nil {
+		if one := c.refreshed(q.Request, q.found, a); one != nil {
 			_ = body.Close()
 			f.header = updated(q.found.header, a.Header)
 			c.revive(f, q, one)
@@ -212,8 +212,9 @@ func (c *Cache) shareable(q question, a *arrived, err error) *stored {
 // anonymous is r without what in a request keeps its answer out of the store.
 func anonymous(r *http.Request) *http.Request {
 	one := &http.Request{Header: r.Header.Clone()}
-	one.Header.Del("Authorization")
-	one.Header.Del("Cache-Control")
+	for _, name := range []string{"Authorization", "Cache-Control", "Cookie"} {
+		one.Header.Del(name)
+	}
 	return one
 }
 

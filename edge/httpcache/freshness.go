@@ -32,8 +32,8 @@ var understood = []int{
 // §15.1).
 var heuristic = []int{200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501}
 
-// policyOf reads what a response received at now says.
-func (c *Cache) policyOf(status int, h http.Header, now time.Time) policy {
+// policyOf reads what a response to r received at now says.
+func (c *Cache) policyOf(r *http.Request, status int, h http.Header, now time.Time) policy {
 	p := policy{}
 	if p.directives, p.targeted = targeted(h, c.config.Targets); !p.targeted {
 		p.directives = parseDirectives(h.Values("Cache-Control"))
@@ -52,15 +52,18 @@ func (c *Cache) policyOf(status int, h http.Header, now time.Time) policy {
 		}
 		return p
 	}
-	p.lifetime = c.guess(status, h, p.directives, now)
+	if personal := r.Header.Get("Cookie") != "" || h.Get("Set-Cookie") != ""; !personal || p.has("public") {
+		p.lifetime = c.guess(status, h, p.directives, now)
+	}
 	return p
 }
 
 // guess is the heuristic freshness of RFC 9111 §4.2.2: a tenth of the time since the
-// last change, and a little for the absence of things. What sets a cookie is likely
-// for one client, unless the origin says how long it is fresh (§7.3).
+// last change, and a little for the absence of things. It is not asked about answers
+// that go with cookies: those are likely for one client, unless the origin says for how
+// long they are fresh, or that they are public.
 func (c *Cache) guess(status int, h http.Header, d directives, now time.Time) time.Duration {
-	if !slices.Contains(heuristic, status) && !d.has("public") || h.Get("Set-Cookie") != "" {
+	if !slices.Contains(heuristic, status) && !d.has("public") {
 		return 0
 	}
 	changed, ok := parseDate(h.Get("Last-Modified"), now)

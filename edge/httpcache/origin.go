@@ -124,7 +124,7 @@ func (c *Cache) exchange(q *http.Request, interim func(int, http.Header)) (*arri
 
 // storedOf is what may be stored of a response to r, or nil.
 func (c *Cache) storedOf(r *http.Request, a *arrived) *stored {
-	p := c.policyOf(a.StatusCode, a.Header, a.came)
+	p := c.policyOf(r, a.StatusCode, a.Header, a.came)
 	selected, ok := selectingOf(r.Header, a.Header)
 	if !ok || !p.storable(r, a.StatusCode, a.Header) {
 		return nil
@@ -171,13 +171,13 @@ func storedHeader(h http.Header, p policy) http.Header {
 
 // refreshed is old after the origin said that it is still right (RFC 9111 §4.3.4), or
 // nil if it spoke of something else.
-func (c *Cache) refreshed(old *stored, a *arrived) *stored {
+func (c *Cache) refreshed(r *http.Request, old *stored, a *arrived) *stored {
 	if tag := a.Header.Get("ETag"); strong(tag) && tag != old.header.Get("ETag") {
 		return nil
 	}
 	one := *old
 	one.header = updated(old.header, a.Header)
-	one.policy = c.policyOf(old.status, one.header, a.came)
+	one.policy = c.policyOf(r, old.status, one.header, a.came)
 	one.header = storedHeader(one.header, one.policy)
 	one.age, one.came = initialAge(a.Header, a.asked, a.came), a.came
 	return &one

@@ -117,6 +117,8 @@ func TestOnlyWhatMayBeStoredIsStored(t *testing.T) {
 		{rule: "Vary: *", steps: twice(fresh("one", "Vary: Foo, *"), fresh("two"))},
 		{rule: "cookies do not matter to what is fresh", steps: twice(fresh("one", "Set-Cookie: a=b"), nil, "Cookie: a=b")},
 		{rule: "no guess for what sets a cookie", steps: twice(status(200, old, "Set-Cookie: a=b"), status(200))},
+		{rule: "no guess for an answer to a cookie", steps: twice(status(200, old), status(304), "Cookie: a=b")},
+		{rule: "a guess for cookies, too, if it is public", steps: twice(status(200, old, "Cache-Control: public"), nil, "Cookie: a=b")},
 		{rule: "another query is another thing", steps: []step{{says: fresh("one"), ask: "GET /x?a=1"}, {says: fresh("two"), ask: "GET /x?a=2", gets: "200 two"}, {ask: "GET /x?a=1", gets: "200 one"}}},
 		{rule: "what was fetched with no-store is no reason to forget", steps: []step{
 			{says: fresh("one")}, {after: 2 * minute, says: &says{status: 500}, gets: "500"}, {says: fresh("two"), gets: "200 two"},

@@ -138,7 +138,7 @@ func (c *Cache) compare(q question, a *arrived) {
 		}
 		same = same || said != "" && name != "Content-Length"
 	}
-	if one := c.refreshed(q.seen, a); same && q.seen.parts == nil && one != nil && one.policy.storable(q.Request, one.status, one.header) {
+	if one := c.refreshed(q.Request, q.seen, a); same && q.seen.parts == nil && one != nil && one.policy.storable(q.Request, one.status, one.header) {
 		c.store.put(q.key, one)
 	}
 }
