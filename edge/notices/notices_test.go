@@ -31,9 +31,7 @@ var (
 
 func board(t *testing.T, change ...func(*notices.Config)) *notices.Board {
 	t.Helper()
-	log := tables.New(databasetest.Open(t))
-	t.Cleanup(func() { _ = log.Close() })
-	c := notices.Config{Log: log, Now: func() time.Time { return now }}
+	c := notices.Config{Log: &script{}, Now: func() time.Time { return now }}
 	for _, f := range change {
 		f(&c)
 	}

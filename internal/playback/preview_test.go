@@ -20,13 +20,13 @@ type previewJSON struct {
 
 func TestPreviewsBeginAtTheBoundaryNearestToTheHighlight(t *testing.T) {
 	t.Parallel()
+	w := newWorld(t)
+	track := w.publish(w.receive(nora).ID)
+	server := w.serve()
 	for _, c := range []struct{ highlight, first float64 }{
 		{0, 0}, {61, 15}, {62.1, 15}, {62.3, 16}, {170, 42}, {-1, 17}, // a third of 200 s is in segment 16, nearer to its end
 	} {
-		w := newWorld(t)
-		track := w.publish(w.receive(nora).ID)
 		w.putRelease(c.highlight)
-		server := w.serve()
 		for _, who := range []string{"Nora", "Lisa", "Paul", "Olga"} {
 			var p previewJSON
 			w.ask(server, who, "/v1/tracks/"+string(track.ID)+"/preview", "", &p)

@@ -10,16 +10,22 @@ import (
 )
 
 // here says that everybody is in one country.
-type here string
+type here struct{ country string }
 
-func (h here) Country(netip.Addr) string { return string(h) }
+func (h *here) Country(netip.Addr) string { return h.country }
 
 func in(country string) func(*playback.Config) {
-	return func(c *playback.Config) { c.Places = here(country) }
+	return func(c *playback.Config) { c.Places = &here{country} }
 }
 
 func TestATrackIsHeardOnlyWhereItsCreatorReleasedIt(t *testing.T) {
 	t.Parallel()
+	place := &here{}
+	w := newWorld(t, func(c *playback.Config) { c.Places = place })
+	id := string(w.song(nora, melodyud.Tags{Album: "Harbour"}).ID)
+	w.putRelease(0)
+	album := string(w.album("Harbour").ID)
+	server := w.serve()
 	for _, row := range []struct {
 		rule, country string
 		status        int
@@ -33,11 +39,7 @@ func TestATrackIsHeardOnlyWhereItsCreatorReleasedIt(t *testing.T) {
 		{`{"except":["US"]}`, "", 200, ""},
 		{`{}`, "US", 200, ""},
 	} {
-		w := newWorld(t, in(row.country))
-		id := string(w.song(nora, melodyud.Tags{Album: "Harbour"}).ID)
-		w.putRelease(0)
-		album := string(w.album("Harbour").ID)
-		server := w.serve()
+		place.country = row.country
 		if status, body, _ := w.do(server, "Nora", "PUT", "/v1/tracks/"+id+"/territories", row.rule); status != 200 {
 			t.Fatalf("%s: %d %s", row.rule, status, body)
 		}
