@@ -3,9 +3,12 @@
 package databasetest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/melodyud/melodyud/internal/database"
@@ -35,10 +38,37 @@ func open(t testing.TB) (database.DB, error) {
 	t.Helper()
 	switch engine := os.Getenv("MELODYUD_TEST_DB"); engine {
 	case "", "sqlite":
-		return sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "melodyud.db"))
+		file, err := fresh()
+		if err != nil {
+			return nil, err
+		}
+		path := filepath.Join(t.TempDir(), "melodyud.db")
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			return nil, err
+		}
+		return sqlite.Open(t.Context(), path)
 	case "postgres":
 		return postgres.Open(t.Context(), realtest.Postgres(t))
 	default:
 		return nil, fmt.Errorf("MELODYUD_TEST_DB=%s: want sqlite or postgres", engine)
 	}
 }
+
+// fresh returns the file of an empty SQLite database with the newest schema, which
+// is made once: the migrations would be most of what many tests do.
+var fresh = sync.OnceValues(func() (file []byte, err error) {
+	dir, err := os.MkdirTemp("", "melodyud-database")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	path := filepath.Join(dir, "melodyud.db")
+	db, err := sqlite.Open(context.Background(), path)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Close(); err != nil { // the log is in the file then
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
