@@ -73,6 +73,7 @@ type Config struct {
 	// CacheBytes is the memory for blocks of track files; default 256 MiB. A quarter of
 	// it is for the segments that are wanted most.
 	CacheBytes int64
+	Scratch    string                // directory for files without a name, from which the kernel sends; default: in memory
 	Disk       cache.DiskConfig      // of the cache of blocks; default none
 	Peers      cache.PeersConfig     // of the cache of blocks; default none
 	Segments   segments              // hears of each segment that is sent; nil: nobody does
@@ -121,7 +122,7 @@ func New(c Config) (*Edge, error) {
 	if err != nil {
 		return nil, err
 	}
-	hot, err := newHot(c.CacheBytes / filesPart)
+	hot, err := newHot(c.Scratch, c.CacheBytes/filesPart)
 	if err != nil {
 		return nil, err
 	}

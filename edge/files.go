@@ -24,10 +24,11 @@ const (
 // files are the segments that are wanted most, a second time, as files in memory: the
 // kernel sends them without copying.
 type files struct {
+	dir  string
 	kept *otter.Cache[stretch, *wire.File]
 }
 
-func newFiles(bytes int64) (*files, error) {
+func newFiles(dir string, bytes int64) (*files, error) {
 	kept, err := otter.New(&otter.Options[stretch, *wire.File]{
 		MaximumWeight:    uint64(max(bytes, leastFile)),
 		Weigher:          func(_ stretch, f *wire.File) uint32 { return uint32(max(f.Size(), leastFile)) },
@@ -36,7 +37,7 @@ func newFiles(bytes int64) (*files, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache of files: %w", err)
 	}
-	return &files{kept}, nil
+	return &files{dir, kept}, nil
 }
 
 // close lets go of all files.
@@ -66,7 +67,7 @@ func (f *files) put(s *stretch, parts [][]byte) {
 	if s.length > leastFile<<6 { // a few seconds of lossless sound have 2 MB
 		return
 	}
-	if one, err := wire.NewFile(parts); err == nil {
+	if one, err := wire.NewFile(f.dir, parts); err == nil {
 		f.kept.Set(*s, one)
 	}
 }

@@ -76,7 +76,7 @@ type stretch struct {
 	offset, length int64
 }
 
-func newHot(fileBytes int64) (*hot, error) {
+func newHot(dir string, fileBytes int64) (*hot, error) {
 	answers, err := otter.New(&otter.Options[hotKey, *hotAnswer]{
 		MaximumWeight: hotMemory,
 		Weigher: func(k hotKey, a *hotAnswer) uint32 {
@@ -86,7 +86,7 @@ func newHot(fileBytes int64) (*hot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache of answers: %w", err)
 	}
-	files, err := newFiles(fileBytes)
+	files, err := newFiles(dir, fileBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux || !(amd64 || arm64)
 
 package wire
 
@@ -8,7 +8,7 @@ import "errors"
 type File struct{}
 
 // NewFile returns errors.ErrUnsupported.
-func NewFile([][]byte) (*File, error) { return nil, errors.ErrUnsupported }
+func NewFile(string, [][]byte) (*File, error) { return nil, errors.ErrUnsupported }
 
 // Hold is for Linux.
 func (*File) Hold() bool { return false }

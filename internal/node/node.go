@@ -286,7 +286,7 @@ func (n *Node) buildEdge(ctx context.Context, _ *accounts.Service) error {
 	c := edge.Config{
 		Streams: streams, Pace: paced,
 		Store: n.backends.store, Tickets: n.tickets, MediaKeys: n.media, Ads: breaks,
-		CacheBytes: n.config.CacheBytes, Disk: n.config.diskCache(), Peers: peers, Segments: told,
+		CacheBytes: n.config.CacheBytes, Scratch: n.config.Data, Disk: n.config.diskCache(), Peers: peers, Segments: told,
 		Logger: n.log, Metrics: n.metrics, Now: n.config.Now,
 	}
 	if err := n.rights(&c); err != nil {
