@@ -206,9 +206,11 @@ func (t *Intake) append(ctx context.Context, facts []melodyud.Event) error {
 func (t *Intake) facts(own *shard) (all []melodyud.Event) {
 	own.mu.Lock()
 	sums := own.sums
-	if len(sums) > 0 {
-		own.sums = make(map[what]*sum, len(sums))
+	if len(sums) == 0 { // and stays the one that is filled
+		own.mu.Unlock()
+		return nil
 	}
+	own.sums = make(map[what]*sum, len(sums))
 	own.mu.Unlock()
 	now := t.c.Now().UTC()
 	for _, one := range sums {
