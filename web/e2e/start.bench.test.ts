@@ -164,9 +164,9 @@ async function listen(browser: Browser, server: Real, family: string, pause: num
   const first = await hear("Song 2", 0, "document.querySelector(\"[aria-label^='Play Song 2']\").click()");
   if (verbose) await waterfall(page, first.pressed);
   await page.waitForFunction((f) => document.querySelector(".quality-button")?.getAttribute("data-quality")?.startsWith(f), family === "hifi" ? "FLAC" : "AAC");
-  await page.waitForTimeout(3000);
+  await page.waitForTimeout(2500); // the next track is asked for after two seconds.
   const seek = await hear("Song 2", 1, "melodyud.audio.currentTime = 150");
-  await page.waitForTimeout(2500);
+  await page.waitForTimeout(1500);
   const next = await hear(after, 0, "document.querySelector(\"[aria-label='Next track']\").click()");
   await context.close();
   return { first: first.after, press: first.pressed, page: first.pressed + first.after, next: next.after, seek: seek.after };
