@@ -146,6 +146,7 @@ class FakeServer implements Fake {
       [/^GET \/v1\/tracks\/[^/]+\/features$/, (_q, r) => (this.features ? json(r, 200, this.features) : problem(r, 404, "features.not-yet", "Not yet."))],
       [/^GET \/v1\/tracks\/[^/]+\/releases$/, (_q, r) => json(r, 200, { releases: this.releases })],
       [/^POST \/v1\/tracks\/[^/]+\/releases\/[^/]+\/restore$/, (_q, r, p) => this.#restore(r, p)],
+      [/^(GET|PUT) \/v1\/tracks\/[^/]+\/territories$/, (_q, r) => json(r, 200, { countries_known: true })],
       [/^GET \/v1\/tracks\/[^/]+\/duplicates$/, (_q, r) => json(r, 200, { duplicates: this.duplicates })],
       [/^POST \/v1\/tracks\/[^/]+\/duplicates\//, (_q, r, p) => this.#dismiss(r, p)],
       [/^GET \/v1\/uploads\/[^/]+$/, (_q, r, p) => this.#describe(r, p)],

@@ -1,5 +1,5 @@
 import type {
-  AlbumLoudness, AlbumPage, Duplicate, Features, ListPlayback, Me, Names, PlayCount, Playback, Plays, Problem, Quota, ReleaseOf, Renewal, Track, TrackPage, UploadView,
+  AlbumLoudness, AlbumPage, Duplicate, Features, ListPlayback, Me, Names, PlayCount, Playback, Plays, Problem, Quota, ReleaseOf, Renewal, Territories, Track, TrackPage, UploadView,
 } from "./types";
 
 /** ApiError is an answer other than success, told as a sentence for people. */
@@ -116,6 +116,8 @@ export const api = {
   albums: () => json<AlbumPage>("GET", "/v1/albums?limit=50"),
   albumPlayback: (id: string, wish: Wish) => json<ListPlayback>("POST", `/v1/albums/${encodeURIComponent(id)}/playback?${inline(wish)}`),
   features: (id: string) => json<Features>("GET", `${track(id)}/features`),
+  territories: (id: string) => json<Territories>("GET", `${track(id)}/territories`),
+  setTerritories: (id: string, rule: Pick<Territories, "only" | "except">) => json<Territories>("PUT", `${track(id)}/territories`, rule),
   releases: async (id: string) => (await json<{ releases: ReleaseOf[] | null }>("GET", `${track(id)}/releases`)).releases ?? [],
   restore: (id: string, release: string) => json<Track>("POST", `${track(id)}/releases/${encodeURIComponent(release)}/restore`),
   duplicates: async (id: string) => (await json<{ duplicates: Duplicate[] | null }>("GET", `${track(id)}/duplicates`)).duplicates ?? [],

@@ -233,3 +233,11 @@ export interface Plays {
   total: PlayNumbers;
   days: (PlayNumbers & { date: string })[];
 }
+
+/** Where a track may be heard; neither list: everywhere. */
+export interface Territories {
+  only?: string[];
+  except?: string[];
+  /** Whether the server can tell where listeners are. */
+  countries_known?: boolean;
+}

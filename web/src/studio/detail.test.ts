@@ -4,6 +4,7 @@ import { changesOf, secondsOf } from "./edit";
 import { keyOf, tempoOf } from "./heard";
 import { sharesOf } from "./quotas";
 import { factsOf } from "./report";
+import { codesOf } from "./territories";
 
 const track: Track = { id: "trk_1", state: "published", title: "Night Train", artist: "Ada", album: "", created: "", updated: "", cover: false, number: 3, preview_start_seconds: 62.5 };
 const form = { title: "Night Train", artist: "Ada", album: "", disc: "", number: "3", preview: "1:02.5" };
@@ -13,6 +14,11 @@ describe("editing", () => {
     expect(changesOf(track, form)).toEqual({});
     expect(changesOf(track, { ...form, artist: " Grace ", number: "", preview: "" })).toEqual({ artist: "Grace", number: 0, preview_start_seconds: -1 });
     expect(changesOf(track, { ...form, disc: "2", preview: "12" })).toEqual({ disc: 2, preview_start_seconds: 12 });
+  });
+
+  test("countries are read as people write them", () => {
+    expect(codesOf(" de, FR;gb  us,")).toEqual(["DE", "FR", "GB", "US"]);
+    expect(codesOf(" ")).toEqual([]);
   });
 
   test("times are read as people write them", () => {

@@ -14,6 +14,7 @@ import { Rail } from "./rail";
 import { Releases } from "./releases";
 import { Report } from "./report";
 import { wayOfTrack } from "./stages";
+import { Territories } from "./territories";
 import * as own from "./tracks";
 
 /** TrackPage is all there is to know and to do about one of the creator's tracks. */
@@ -41,6 +42,7 @@ function Body({ track, canListen }: { track: Track; canListen: boolean }) {
       <div class="detail-columns">
         <div class="detail-column">
           <Edit key={track.id} track={track} />
+          {track.release && <Territories track={track} />}
           {track.release && <Releases track={track} />}
         </div>
         {track.release && (
