@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 )
 
@@ -37,7 +38,7 @@ func main() {
 	flag.IntVar(&o.connections, "connections", 32, "connections at once")
 	flag.StringVar(&o.only, "only", "", "segment or playlist; default both")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	missed, err := run(ctx, o, os.Stdout)
 	stop()
 	if err != nil {
