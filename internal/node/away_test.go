@@ -209,6 +209,14 @@ func TestFfmpegPlaysOnWhenItsEdgeIsKilled(t *testing.T) {
 		if err := both.edges[0].cmd.Process.Signal(syscall.SIGKILL); err != nil {
 			t.Error(err)
 		}
+		for { // a dying process may take one more connection, and ffmpeg tries only once more
+			c, err := net.Dial("tcp", strings.TrimPrefix(both.edges[0].base, "http://"))
+			if err != nil {
+				return
+			}
+			c.Close()
+			time.Sleep(time.Millisecond)
+		}
 	})
 	if got := decode(); got != want {
 		t.Errorf("after the kill ffmpeg heard %s, undisturbed %s", got, want)
