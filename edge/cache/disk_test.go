@@ -29,6 +29,13 @@ func (s *stage) settled(t *testing.T, n float64) {
 	until(t, fmt.Sprint(n, " blocks written"), func() bool { return s.meter(t, "disk_writes_total", "written") >= n })
 }
 
+// wish reads an object and waits until the cache has done with it.
+func (s *stage) wish(t *testing.T, key string, size int64) {
+	t.Helper()
+	s.read(t, key, size)
+	until(t, "done", func() bool { return s.meter(t, "filling", "") == 0 })
+}
+
 // files are the paths below a directory and their sizes together.
 func files(t *testing.T, dir string) (paths []string, bytes int64) {
 	t.Helper()
@@ -82,14 +89,13 @@ func TestTheDiskTierStaysBelowItsBytes(t *testing.T) {
 	dir, origin := t.TempDir(), &shelf{size: 4 * kib}
 	s := build(t, origin, onDisk(dir, limit))
 	s.settled(t, 0)
-	for range 2 { // twice, an hour apart: all of them are worth keeping
+	until(t, "evictions", func() bool { // an hour apart: all of them are worth keeping
 		for i := range 100 {
 			s.read(t, fmt.Sprint("k", i), origin.size)
 		}
 		s.clock.advance(time.Hour)
-		until(t, "many are written", func() bool { return s.meter(t, "bytes", "disk") > limit/2 })
-	}
-	until(t, "evictions", func() bool { return s.meter(t, "disk_evictions_total", "") > 0 })
+		return s.meter(t, "disk_evictions_total", "") > 0
+	})
 	s.stop()
 	paths, bytes := files(t, dir)
 	if bytes > limit || len(paths) < 10 {
@@ -178,18 +184,18 @@ func TestAScanDoesNotWashTheDiskOut(t *testing.T) {
 	s := build(t, origin, onDisk(dir, (hot+10)*8*kib)) // a file takes two pages
 	s.settled(t, 0)
 	for i := range hot {
-		s.read(t, fmt.Sprint("hot", i), origin.size)
+		s.wish(t, fmt.Sprint("hot", i), origin.size)
 		s.settled(t, float64(i+1))
 	}
 	for range 3 {
 		s.clock.advance(time.Hour)
 		for i := range hot {
-			s.read(t, fmt.Sprint("hot", i), origin.size)
+			s.wish(t, fmt.Sprint("hot", i), origin.size)
 		}
 	}
 	s.clock.advance(time.Hour)
 	for i := range 3 * 20 * hot {
-		s.read(t, fmt.Sprint("scan", i/3), origin.size) // as one listener does, segment by segment
+		s.wish(t, fmt.Sprint("scan", i/3), origin.size) // as one listener does, segment by segment
 	}
 	s.stop()
 	cold := build(t, origin, onDisk(dir, (hot+10)*8*kib))
@@ -209,12 +215,12 @@ func TestWhatIsWantedAgainGetsOntoAFullDisk(t *testing.T) {
 	s := build(t, origin, onDisk(dir, 10*8*kib))
 	s.settled(t, 0)
 	for i := range 10 {
-		s.read(t, fmt.Sprint("old", i), origin.size)
+		s.wish(t, fmt.Sprint("old", i), origin.size)
 		s.settled(t, float64(i+1))
 	}
-	s.read(t, "new", origin.size)
+	s.wish(t, "new", origin.size)
 	s.clock.advance(time.Hour)
-	s.read(t, "new", origin.size) // from memory: it counts all the same
+	s.wish(t, "new", origin.size) // from memory: it counts all the same
 	s.settled(t, 11)
 	if n := s.meter(t, "disk_evictions_total", ""); n != 1 {
 		t.Errorf("%v blocks had to leave", n)
@@ -229,20 +235,27 @@ func TestWhatIsWantedOftenOutstaysWhatIsWantedTwice(t *testing.T) {
 	s.settled(t, 0)
 	want := func(name string, n int) {
 		for i := range n {
-			s.read(t, fmt.Sprint(name, i), origin.size)
+			s.wish(t, fmt.Sprint(name, i), origin.size)
 		}
 		s.clock.advance(time.Hour)
 	}
-	want("hot", hot)
-	s.settled(t, hot)
-	written := float64(hot)
-	for round := range 20 {
-		name := fmt.Sprint("round", round, "-")
+	written := 0.0
+	for _, name := range []string{"hot", "filler0-", "filler1-", "filler2-"} { // until it is full
+		for i := range hot {
+			s.wish(t, fmt.Sprint(name, i), origin.size)
+			written++
+			s.settled(t, written)
+		}
+	}
+	for round := range 60 {
 		want("hot", hot)
-		want(name, 3)
-		want(name, 3) // each of them comes onto the disk
-		written += 3
-		s.settled(t, written)
+		key := fmt.Sprint("other", round)
+		until(t, key+" is kept", func() bool { // each of them comes onto the disk
+			s.read(t, key, origin.size)
+			s.clock.advance(2 * time.Minute)
+			return s.meter(t, "disk_writes_total", "written") > written
+		})
+		written = s.meter(t, "disk_writes_total", "written")
 	}
 	s.stop()
 	cold := build(t, origin, onDisk(dir, 4*hot*8*kib))
@@ -269,7 +282,7 @@ func TestAFullDiskIsNoListenersTrouble(t *testing.T) { // A7
 	defer s.stop()
 	until(t, "opened", func() bool { return s.log.count("disk cache opened") == 1 })
 	for i := range 50 {
-		s.read(t, fmt.Sprint("k", i), origin.size)
+		s.wish(t, fmt.Sprint("k", i), origin.size)
 		s.clock.advance(time.Minute)
 	}
 	until(t, "it is said", func() bool { return s.log.count("takes nothing at present") == 1 })
@@ -304,14 +317,17 @@ func TestTheDiskTierLeavesRoomForOthers(t *testing.T) {
 		}
 		s.clock.advance(time.Hour)
 	}
-	wish("k", 200)
-	wish("k", 200)
-	until(t, "some are kept", func() bool { return s.meter(t, "bytes", "disk") >= 256*kib })
+	until(t, "some are kept", func() bool {
+		wish("k", 200)
+		return s.meter(t, "bytes", "disk") >= 256*kib
+	})
 	if err := os.WriteFile(filepath.Join(dir, "foreign"), make([]byte, 400*kib), 0o600); err != nil {
 		t.Fatalf("others have no room: %v", err)
 	}
-	wish("k", 200)
-	until(t, "it has made room", func() bool { return free(t, dir) >= 512*kib })
+	until(t, "it has made room", func() bool {
+		wish("k", 200)
+		return free(t, dir) >= 512*kib
+	})
 }
 
 func free(t *testing.T, dir string) int64 {

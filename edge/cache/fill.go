@@ -70,6 +70,13 @@ func (c *Cache) leave(f *fill) {
 	f.waiters--
 }
 
+// filling is how many blocks are on their way in.
+func (c *Cache) filling() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.flights)
+}
+
 // land ends a fill: a whole block goes into memory before the fill is forgotten, so
 // that nobody finds neither.
 func (c *Cache) land(f *fill, err error) {

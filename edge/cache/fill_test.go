@@ -352,7 +352,7 @@ func TestAStoreThatHangsDoesNotHoldUpTheDisk(t *testing.T) {
 	for i := range 20 { // more than there are places
 		waiting.Go(func() { s.read(t, fmt.Sprint("k", i), origin.size) })
 	}
-	until(t, "the store hangs", func() bool { return s.meter(t, "filling", "") == 2 })
+	until(t, "the store hangs", func() bool { return hanging.opens.Load() == 2 })
 	if got := s.read(t, "kept", origin.size); got.Tier != cache.Disk {
 		t.Errorf("%+v", got)
 	}

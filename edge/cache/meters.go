@@ -60,7 +60,7 @@ func (m *meters) register(r prometheus.Registerer, c *Cache) {
 		gauge(size, help, Disk, func() float64 { return float64(c.disk.bytes()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "melodyud_edge_cache_filling", Help: "Blocks being filled now.",
-		}, func() float64 { return float64(len(c.slots)) }))
+		}, func() float64 { return float64(c.filling()) }))
 }
 
 // served counts a block that was not in memory.
