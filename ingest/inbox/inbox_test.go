@@ -327,10 +327,8 @@ func TestMinIOWakesTheInbox(t *testing.T) {
 	n := 0
 	f.eventually("a notification", func() bool { // the first ones may come before anybody listens
 		n++
-		if n < 50 {
-			f.drop(ada+strconv.Itoa(n)+".wav", strconv.Itoa(n))
-		}
-		time.Sleep(20 * time.Millisecond)
+		f.drop(ada+strconv.Itoa(n)+".wav", strconv.Itoa(n))
+		time.Sleep(100 * time.Millisecond)
 		return f.catalog.count() > 0
 	})
 }
