@@ -345,9 +345,10 @@ export class Engine {
     this.#onTrouble(t);
   }
 
-  /** fail shows that playing has ended in an error. */
+  /** fail shows that playing has ended in an error, and asks for nothing more: what still came would speak against the next try. */
   fail(): void {
     this.#calm();
+    this.hls?.stopLoad();
     this.audio.pause();
     this.sound.value = "failed";
   }
