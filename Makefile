@@ -49,8 +49,9 @@ test: ## unit and story tests; what needs a server that is not installed says so
 race: ## the same under the race detector
 	$(TEST) -race $(PACKAGES)
 
-# What computes and shares nothing is not run under the race detector there.
-ENGINES = $(shell go list ./transcode/... ./packager/... ./fixtures/... | grep -v '/transcode$$')
+# What computes and shares nothing, and the command line, whose servers are processes
+# of their own, are not run under the race detector there.
+ENGINES = $(shell go list ./cmd/... ./transcode/... ./packager/... ./fixtures/... | grep -v '/transcode$$')
 REAL := MELODYUD_CORPUS=none MELODYUD_INTEGRATION=1 MELODYUD_OUTSIDE=1 MELODYUD_MINIO=$(CURDIR)/.cache/minio MELODYUD_H2SPEC=$(CURDIR)/.cache/h2spec
 
 integration: TEST := go test -short -parallel 4 -timeout 20m

@@ -46,6 +46,9 @@ func (p *person) spots(track string) (heard []spotJSON) {
 }
 
 func TestHouseAdsTellTheStory(t *testing.T) { // AD-1, AD-8, AD-11, AD-12, AD-23
+	if testing.Short() {
+		t.Skip("left out with -short: it mostly waits")
+	}
 	t.Parallel()
 	data := t.TempDir()
 	base := start(t, node.Config{Data: data, Ladder: oneQuality()})

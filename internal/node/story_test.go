@@ -181,6 +181,9 @@ func cluster(t *testing.T, db, objects, queue string) {
 }
 
 func TestAQueueThatLosesEveryRingOnlyDelaysTheStory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("left out with -short: it mostly waits")
+	}
 	t.Parallel()
 	data := t.TempDir()
 	base := start(t, node.Config{Data: data, Bells: func(q queue.Queue) queue.Queue { return queuetest.Deaf{Queue: q} }})
