@@ -24,6 +24,7 @@ func FuzzARangeOfASegmentIsWhatItsAnswerSays(f *testing.F) {
 	f.Add("bytes=-1", tag, "")
 	f.Add("bytes=999-", "W/"+tag, `"x", `+tag)
 	f.Add("bytes=1000-,0-1", "Sun, 01 Mar 2026 12:00:00 GMT", "*")
+	f.Add("bytes=0-0", tag+"v\xe7\x84", "")
 	f.Fuzz(func(t *testing.T, field, ifRange, ifNoneMatch string) {
 		r := httptest.NewRequest(http.MethodGet, path, nil)
 		for name, value := range map[string]string{"Range": field, "If-Range": ifRange, "If-None-Match": ifNoneMatch} {

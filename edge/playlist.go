@@ -89,8 +89,8 @@ func text(w http.ResponseWriter, r *http.Request, contentType string, body []byt
 	}
 	sum := sha256.Sum256(body)
 	h.Set("ETag", `"`+hex.EncodeToString(sum[:10])+suffix+`"`)
-	r.Header.Del("Range") // a playlist is read whole; a range of its compressed form helps nobody
-	content(w, r, bytes.NewReader(body), int64(len(body)))
+	// A playlist is read whole; a range of its compressed form helps nobody.
+	content(w, withRange(r), bytes.NewReader(body), int64(len(body)))
 	return nil
 }
 

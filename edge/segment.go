@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -96,8 +97,7 @@ func media(w http.ResponseWriter, r *http.Request, tag string, body io.ReadSeeke
 	if err != nil {
 		return err
 	}
-	keepOneRange(r, size)
-	content(beyond{w}, r, body, size)
+	content(beyond{w}, oneRange(r, tag, size), body, size)
 	return nil
 }
 
@@ -150,26 +150,44 @@ func warm(body io.ReadSeeker) error {
 // cacheName is this cache's in Cache-Status (EDGE-11).
 const cacheName = "melodyud-edge"
 
-var oneRange = regexp.MustCompile(`^bytes=(\d{1,18})?-(\d{1,18})?$`)
+var byteRange = regexp.MustCompile(`^bytes=(\d{1,18})?-(\d{1,18})?$`)
 
-// keepOneRange drops a Range header that is not one well-formed byte range, or not of
-// a GET, which then counts as absent (RFC 9110 §14.2). The last 0 bytes become what
-// net/http knows as unsatisfiable: a start at length.
-func keepOneRange(r *http.Request, length int64) {
+// oneRange is r with its Range only if that is one well-formed byte range, of a GET;
+// any other counts as absent (RFC 9110 §14.2), as does one of other bytes than tag's
+// (§13.1.5). The last 0 bytes become what net/http knows as unsatisfiable: a start at
+// length.
+func oneRange(r *http.Request, tag string, length int64) *http.Request {
 	values := r.Header.Values("Range")
 	if len(values) == 0 {
-		return
+		return r
 	}
 	var m []string
-	if len(values) == 1 && r.Method == http.MethodGet {
-		m = oneRange.FindStringSubmatch(values[0])
+	if len(values) == 1 && r.Method == http.MethodGet && sameBytes(r.Header.Values("If-Range"), tag) {
+		m = byteRange.FindStringSubmatch(values[0])
 	}
 	switch {
 	case m == nil || !sensible(m[1], m[2]):
-		r.Header.Del("Range")
+		return withRange(r)
 	case m[1] == "" && strings.Trim(m[2], "0") == "":
-		r.Header.Set("Range", fmt.Sprintf("bytes=%d-", length))
+		return withRange(r, fmt.Sprintf("bytes=%d-", length))
 	}
+	return r
+}
+
+// sameBytes evaluates If-Range, of which net/http reads no more than the first tag.
+func sameBytes(ifRange []string, tag string) bool {
+	return len(ifRange) == 0 || len(ifRange) == 1 && ifRange[0] == tag
+}
+
+// withRange is r with other Range fields than it has, if any. R stays as it is.
+func withRange(r *http.Request, fields ...string) *http.Request {
+	if len(r.Header["Range"]) == 0 {
+		return r
+	}
+	r = r.WithContext(r.Context())
+	r.Header = maps.Clone(r.Header)
+	r.Header["Range"] = fields
+	return r
 }
 
 func sensible(first, last string) bool {
