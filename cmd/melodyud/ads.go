@@ -55,14 +55,10 @@ type adsListCmd struct {
 }
 
 func (cmd adsListCmd) Run(ctx context.Context, s std) error {
-	c, err := cmd.client()
-	if err != nil {
-		return err
-	}
 	var all struct {
 		Ads []ad `json:"ads"`
 	}
-	if err := c.call(ctx, http.MethodGet, "/v1/ads", nil, &all); err != nil {
+	if err := cmd.call(ctx, http.MethodGet, "/v1/ads", nil, &all); err != nil {
 		return err
 	}
 	if cmd.JSON {
@@ -107,10 +103,8 @@ func (cmd adsAddCmd) Run(ctx context.Context, s std) error {
 		if !cmd.Wait || a.Status != "preparing" && a.Status != "levelling" {
 			break
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Second):
+		if err := sleep(ctx, time.Second); err != nil {
+			return err
 		}
 	}
 	_, err = fmt.Fprintf(s.out, "%s %s\n", a.Track, a.waits())
@@ -126,13 +120,9 @@ type adsRemoveCmd struct {
 }
 
 func (cmd adsRemoveCmd) Run(ctx context.Context, s std) error {
-	c, err := cmd.client()
-	if err != nil {
+	if err := cmd.call(ctx, http.MethodDelete, "/v1/ads/"+url.PathEscape(cmd.Track), nil, nil); err != nil {
 		return err
 	}
-	if err := c.call(ctx, http.MethodDelete, "/v1/ads/"+url.PathEscape(cmd.Track), nil, nil); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(s.out, "%s is not heard any more\n", cmd.Track)
+	_, err := fmt.Fprintf(s.out, "%s is not heard any more\n", cmd.Track)
 	return err
 }

@@ -74,6 +74,23 @@ func (p *problem) Error() string {
 	return text
 }
 
+// call asks the server once: see client.call.
+func (r remote) call(ctx context.Context, method, path string, in, out any) error {
+	c, err := r.client()
+	if err != nil {
+		return err
+	}
+	return c.call(ctx, method, path, in, out)
+}
+
+// with returns a client whose calls carry a query.
+func (c *client) with(q url.Values) *client {
+	scoped, base := *c, *c.base
+	base.RawQuery = q.Encode()
+	scoped.base = &base
+	return &scoped
+}
+
 // call sends a JSON request and decodes the JSON answer into out, if not nil.
 func (c *client) call(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
@@ -187,11 +204,9 @@ func (c *client) track(ctx context.Context, id string) (track, error) {
 // play asks for the right to play a track; addresses are made absolute.
 func (c *client) play(ctx context.Context, id string, encrypt bool) (playback, error) {
 	var p playback
-	asked := *c
+	asked := c
 	if encrypt {
-		base := *c.base
-		base.RawQuery = "encrypt=true"
-		asked.base = &base
+		asked = c.with(url.Values{"encrypt": {"true"}})
 	}
 	if err := asked.call(ctx, http.MethodPost, "/v1/tracks/"+url.PathEscape(id)+"/playback", nil, &p); err != nil {
 		return p, err

@@ -41,23 +41,20 @@ type reanalysis struct {
 }
 
 func (cmd reanalyzeCmd) Run(ctx context.Context, s std) error {
-	c, err := cmd.client()
-	if err != nil {
-		return err
-	}
 	const path = "/v1/ops/reanalyses"
 	var list struct {
 		Reanalyses []reanalysis `json:"reanalyses"`
 	}
+	var err error
 	switch {
 	case cmd.Status:
-		err = c.call(ctx, http.MethodGet, path, nil, &list)
+		err = cmd.call(ctx, http.MethodGet, path, nil, &list)
 	case cmd.Cancel != "":
 		list.Reanalyses = make([]reanalysis, 1)
-		err = c.call(ctx, http.MethodDelete, path+"/"+url.PathEscape(cmd.Cancel), nil, &list.Reanalyses[0])
+		err = cmd.call(ctx, http.MethodDelete, path+"/"+url.PathEscape(cmd.Cancel), nil, &list.Reanalyses[0])
 	default:
 		list.Reanalyses = make([]reanalysis, 1)
-		err = c.call(ctx, http.MethodPost, path, map[string]any{"where": cmd.Where, "per_hour": cmd.Rate}, &list.Reanalyses[0])
+		err = cmd.call(ctx, http.MethodPost, path, map[string]any{"where": cmd.Where, "per_hour": cmd.Rate}, &list.Reanalyses[0])
 	}
 	if err != nil {
 		return err

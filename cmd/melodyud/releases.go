@@ -16,10 +16,6 @@ type releasesCmd struct {
 }
 
 func (cmd releasesCmd) Run(ctx context.Context, s std) error {
-	c, err := cmd.client()
-	if err != nil {
-		return err
-	}
 	var all struct {
 		Releases []struct {
 			ID        string    `json:"id"`
@@ -30,7 +26,7 @@ func (cmd releasesCmd) Run(ctx context.Context, s std) error {
 			FileName  string    `json:"file_name"`
 		} `json:"releases"`
 	}
-	if err := c.call(ctx, http.MethodGet, "/v1/tracks/"+url.PathEscape(cmd.Track)+"/releases", nil, &all); err != nil {
+	if err := cmd.call(ctx, http.MethodGet, "/v1/tracks/"+url.PathEscape(cmd.Track)+"/releases", nil, &all); err != nil {
 		return err
 	}
 	if cmd.JSON {
@@ -55,13 +51,9 @@ type restoreCmd struct {
 }
 
 func (cmd restoreCmd) Run(ctx context.Context, s std) error {
-	c, err := cmd.client()
-	if err != nil {
-		return err
-	}
 	var t track
 	path := "/v1/tracks/" + url.PathEscape(cmd.Track) + "/releases/" + url.PathEscape(cmd.Release) + "/restore"
-	if err := c.call(ctx, http.MethodPost, path, nil, &t); err != nil {
+	if err := cmd.call(ctx, http.MethodPost, path, nil, &t); err != nil {
 		return err
 	}
 	if t.Release != nil {

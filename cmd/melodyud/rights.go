@@ -25,10 +25,6 @@ func (revokeCmd) Help() string {
 }
 
 func (cmd revokeCmd) Run(ctx context.Context, s std) error {
-	c, err := cmd.client()
-	if err != nil {
-		return err
-	}
 	body := map[string]string{}
 	for name, v := range map[string]string{
 		"session": cmd.Session, "account": cmd.Account, "user": cmd.User, "track": cmd.Track, "key": cmd.Signed, "reason": cmd.Reason,
@@ -42,10 +38,10 @@ func (cmd revokeCmd) Run(ctx context.Context, s std) error {
 		ID     string    `json:"id"`
 		Before time.Time `json:"before"`
 	}
-	if err := c.call(ctx, http.MethodPost, "/v1/revocations", body, &told); err != nil {
+	if err := cmd.call(ctx, http.MethodPost, "/v1/revocations", body, &told); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "%s %s: what was given out until %s stops within two seconds\n", told.Scope, told.ID, told.Before.Format(time.RFC3339))
+	_, err := fmt.Fprintf(s.out, "%s %s: what was given out until %s stops within two seconds\n", told.Scope, told.ID, told.Before.Format(time.RFC3339))
 	return err
 }
 
@@ -71,14 +67,10 @@ type keysListCmd struct {
 }
 
 func (cmd keysListCmd) Run(ctx context.Context, s std) error {
-	c, err := cmd.client()
-	if err != nil {
-		return err
-	}
 	var all struct {
 		Keys []ticketKey `json:"keys"`
 	}
-	if err := c.call(ctx, http.MethodGet, ticketKeys, nil, &all); err != nil {
+	if err := cmd.call(ctx, http.MethodGet, ticketKeys, nil, &all); err != nil {
 		return err
 	}
 	if cmd.JSON {
@@ -98,15 +90,11 @@ func (cmd keysListCmd) Run(ctx context.Context, s std) error {
 type keysRotateCmd struct{ remote }
 
 func (cmd keysRotateCmd) Run(ctx context.Context, s std) error {
-	c, err := cmd.client()
-	if err != nil {
-		return err
-	}
 	var k ticketKey
-	if err := c.call(ctx, http.MethodPost, ticketKeys, nil, &k); err != nil {
+	if err := cmd.call(ctx, http.MethodPost, ticketKeys, nil, &k); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "%s signs in a few seconds; retire the old key in a week, or at once if it leaked\n", k.ID)
+	_, err := fmt.Fprintf(s.out, "%s signs in a few seconds; retire the old key in a week, or at once if it leaked\n", k.ID)
 	return err
 }
 
@@ -121,19 +109,12 @@ func (cmd keysRetireCmd) Run(ctx context.Context, s std) error {
 	if err != nil {
 		return err
 	}
-	address := c.base.JoinPath(ticketKeys, url.PathEscape(cmd.ID))
 	if cmd.Now {
-		address.RawQuery = "now=true"
+		c = c.with(url.Values{"now": {"true"}})
 	}
-	req, err := c.request(ctx, http.MethodDelete, address.String(), nil)
-	if err != nil {
+	if err := c.call(ctx, http.MethodDelete, ticketKeys+"/"+url.PathEscape(cmd.ID), nil, nil); err != nil {
 		return err
 	}
-	res, err := c.do(req)
-	if err != nil {
-		return err
-	}
-	_ = res.Body.Close()
 	_, err = fmt.Fprintf(s.out, "%s is not accepted any more\n", cmd.ID)
 	return err
 }

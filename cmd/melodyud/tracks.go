@@ -52,7 +52,7 @@ func (c *client) eachTrack(ctx context.Context, state string, visit func(track) 
 			Tracks []track `json:"tracks"`
 			Next   string  `json:"next"`
 		}
-		if err := c.get(ctx, "/v1/tracks", q, &page); err != nil {
+		if err := c.with(q).call(ctx, http.MethodGet, "/v1/tracks", nil, &page); err != nil {
 			return err
 		}
 		for _, t := range page.Tracks {
@@ -64,14 +64,6 @@ func (c *client) eachTrack(ctx context.Context, state string, visit func(track) 
 			return nil
 		}
 	}
-}
-
-func (c *client) get(ctx context.Context, path string, q url.Values, out any) error {
-	scoped := *c
-	base := *c.base
-	base.RawQuery = q.Encode()
-	scoped.base = &base
-	return scoped.call(ctx, http.MethodGet, path, nil, out)
 }
 
 func standing(t track) string {
@@ -168,15 +160,12 @@ type healthCmd struct {
 }
 
 func (cmd healthCmd) Run(ctx context.Context, s std) error {
-	c, err := remote{Server: cmd.Server, Key: "none"}.client() // health needs no key
-	if err != nil {
-		return err
-	}
 	var ready struct {
 		Status string            `json:"status"`
 		Checks map[string]string `json:"checks"`
 	}
-	if err := c.call(ctx, http.MethodGet, "/readyz", nil, &ready); err != nil {
+	server := remote{Server: cmd.Server, Key: "none"} // health needs no key
+	if err := server.call(ctx, http.MethodGet, "/readyz", nil, &ready); err != nil {
 		return err
 	}
 	return printJSON(s.out, ready)
@@ -202,12 +191,8 @@ func (cmd queueDeadCmd) Run(ctx context.Context, s std) error {
 
 // print shows what a GET answers.
 func (r remote) print(ctx context.Context, s std, path string) error {
-	c, err := r.client()
-	if err != nil {
-		return err
-	}
 	var answer any
-	if err := c.call(ctx, http.MethodGet, path, nil, &answer); err != nil {
+	if err := r.call(ctx, http.MethodGet, path, nil, &answer); err != nil {
 		return err
 	}
 	return printJSON(s.out, answer)
@@ -219,11 +204,7 @@ type queueRetryCmd struct {
 }
 
 func (cmd queueRetryCmd) Run(ctx context.Context, s std) error {
-	c, err := cmd.client()
-	if err != nil {
-		return err
-	}
-	if err := c.call(ctx, http.MethodPost, "/v1/ops/tracks/"+url.PathEscape(cmd.ID)+"/retry", nil, nil); err != nil {
+	if err := cmd.call(ctx, http.MethodPost, "/v1/ops/tracks/"+url.PathEscape(cmd.ID)+"/retry", nil, nil); err != nil {
 		return err
 	}
 	fmt.Fprintln(s.out, "queued again:", cmd.ID)
