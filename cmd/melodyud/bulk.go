@@ -132,12 +132,11 @@ func (b *bulk) take(ctx context.Context, s std, one *song) {
 
 // send uploads a file, from where the server is if it has a part of it already.
 func (b *bulk) send(ctx context.Context, one *song, location string) error {
-	up := upload{client: b.client, file: one.File, location: location, meta: map[string]string{
-		"filename": filepath.Base(one.File), "title": b.cmd.Title, "artist": b.cmd.Artist, "album": b.cmd.Album,
-	}}
-	if err := b.cmd.describe(ctx, one.File, up.meta); err != nil {
+	meta, err := b.cmd.describe(ctx, one.File)
+	if err != nil {
 		return err
 	}
+	up := upload{client: b.client, file: one.File, location: location, meta: meta}
 	up.created = func() error { return b.journal.note(one, entry{Location: up.location, Track: up.track}) }
 	track, err := up.send(ctx, b.board.Bar(one.File))
 	if err == nil {

@@ -142,7 +142,7 @@ func TestAFolderNeedsToBeAskedFor(t *testing.T) {
 func TestTheAudioOfATrackIsReplacedFromTheCommandLine(t *testing.T) {
 	t.Parallel()
 	p := serving(t)
-	dir := album(t, 2)
+	dir := album(t, 3)
 	id, _, _ := strings.Cut(p.must("upload", "--wait", filepath.Join(dir, "00 song.wav")), " ")
 	p.must("upload", "--replaces", id, filepath.Join(dir, "more", "01 song.wav"))
 	deadline := time.Now().Add(time.Minute)
@@ -158,5 +158,9 @@ func TestTheAudioOfATrackIsReplacedFromTheCommandLine(t *testing.T) {
 	p.must("restore", id, strings.Fields(lines[2])[1])
 	if now := p.must("releases", id); !strings.Contains(strings.Split(now, "\n")[2], "heard now") {
 		t.Errorf("after restoring\n%s", now)
+	}
+	p.must("upload", "-r", "--state", filepath.Join(t.TempDir(), "state.jsonl"), "--replaces", id, filepath.Join(dir, "02 song.wav"))
+	if all := p.must("tracks"); strings.Count(all, "trk_") != 1 {
+		t.Errorf("with -r it was no replacement\n%s", all)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 )
 
 // codeDuplicate is the server's for a file that is published already.
@@ -19,17 +20,18 @@ const (
 	duplicatesDiscard = "discard"
 )
 
-// describe adds to meta what the server tells duplicates by.
-func (cmd uploadCmd) describe(ctx context.Context, file string, meta map[string]string) error {
+// describe returns what the server is told of a file: names, what it replaces, and
+// what duplicates are told by.
+func (cmd uploadCmd) describe(ctx context.Context, file string) (map[string]string, error) {
 	sum, err := sum256(ctx, file)
-	if err != nil {
-		return err
+	meta := map[string]string{
+		"filename": filepath.Base(file), "title": cmd.Title, "artist": cmd.Artist, "album": cmd.Album,
+		"replaces": cmd.Replaces, "sha256": sum,
 	}
-	meta["sha256"] = sum
 	if cmd.Duplicates != duplicatesAsk {
 		meta["duplicates"] = cmd.Duplicates
 	}
-	return nil
+	return meta, err
 }
 
 // twin tells what to do about an upload that was refused because its file is

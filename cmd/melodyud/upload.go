@@ -85,13 +85,11 @@ func worse(a, b error) error {
 }
 
 func (cmd uploadCmd) one(ctx context.Context, c *client, s std, file string) error {
-	up := upload{client: c, file: file, meta: map[string]string{
-		"filename": filepath.Base(file), "title": cmd.Title, "artist": cmd.Artist, "album": cmd.Album,
-		"replaces": cmd.Replaces,
-	}}
-	if err := cmd.describe(ctx, file, up.meta); err != nil {
+	meta, err := cmd.describe(ctx, file)
+	if err != nil {
 		return err
 	}
+	up := upload{client: c, file: file, meta: meta}
 	id, err := up.send(ctx, meter(s, filepath.Base(file)))
 	if handled, err := cmd.twin(s, file, err); handled {
 		return err
