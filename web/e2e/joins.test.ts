@@ -148,14 +148,23 @@ test.each([
 
 test("next, previous and the seek bar move within the album", { timeout: 120_000 }, async () => {
   const { page, context, complaints } = await visit(browser, server.signIn);
+  const drawn: string[] = [];
+  page.on("response", (r) => void (/waveform/.test(r.url()) && drawn.push(r.url().split("/").at(-2) ?? "")));
+  const ownPicture = async () => {
+    const id = await page.locator("[data-track][aria-current]").getAttribute("data-track");
+    await expect.poll(() => drawn.at(-1)).toBe(id);
+    await page.locator(".wave rect").first().waitFor();
+  };
   await page.getByRole("link", { name: "Listen" }).click();
   await page.getByRole("button", { name: "Play album One Sine by Oscillator" }).click();
   const title = (t: string) => page.locator(".dock-title", { hasText: t }).waitFor();
   await title("Part 1");
   await page.waitForFunction(() => (window.melodyud?.audio.currentTime ?? 0) > 0.1);
+  await ownPicture();
   await page.getByRole("button", { name: "Pause", exact: true }).click();
   await page.getByRole("button", { name: "Next track" }).click();
   await title("Part 2");
+  await ownPicture();
   await page.getByRole("button", { name: "Next track" }).click();
   await title("Part 3");
   expect(await page.evaluate(() => window.melodyud?.audio.currentTime ?? 0)).toBeGreaterThanOrEqual((cuts[2] ?? 0) / rate - 0.01);

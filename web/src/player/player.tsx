@@ -151,7 +151,7 @@ function Hero({ tier }: { tier: Tier }) {
           {heard?.family === "FLAC" && <span class="chip">Lossless</span>}
           {tier === "premium" && q.hifiWanted.value && heard && heard.family !== "FLAC" && <span class="chip chip-warn">Standard quality</span>}
         </p>
-        <Wave track={t} live={now} />
+        <Wave key={t.id} track={t} live={now} />
       </div>
     </section>
   );
@@ -159,12 +159,11 @@ function Hero({ tier }: { tier: Tier }) {
 
 const bars = 120;
 
-/** Wave draws the track's loudness; a press seeks and a drag scrubs. The slider below does the same for keyboards. */
+/** Wave draws the loudness of one track; a press seeks and a drag scrubs. The slider below does the same for keyboards. */
 function Wave({ track, live }: { track: Track; live: boolean }) {
   const [peaks, setPeaks] = useState<number[] | undefined>();
   const [at, setAt] = useState<number | undefined>(); // where the pointer is, 0..1
   const later = live && q.engine.sound.value === "loading"; // the sound goes first.
-  useEffect(() => setPeaks(undefined), [track.id]);
   useEffect(() => {
     let wanted = true;
     if (later || peaks) return;
@@ -172,7 +171,7 @@ function Wave({ track, live }: { track: Track; live: boolean }) {
     return () => {
       wanted = false;
     };
-  }, [track.id, later]);
+  }, [later]);
   const duration = live ? q.duration.value : 0;
   const [dragged, setDragged] = useState(false);
   const share = dragged && at !== undefined ? at : duration > 0 ? q.position.value / duration : 0;
