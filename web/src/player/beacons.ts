@@ -1,3 +1,4 @@
+import { absolute, rebased } from "./address";
 import { Outbox, type Event } from "./outbox";
 
 // What happens to a play, told to the edge: when it was wanted and when it sounded,
@@ -105,16 +106,16 @@ export class Reporter {
   opened(url: string): void {
     const p = this.#play;
     if (!p || p.to) return;
-    p.to = new URL("events", new URL(url, location.href)).href;
+    p.to = absolute("events", absolute(url));
     for (const e of p.untold.splice(0)) this.outbox.add(p.to, e);
   }
 
   /** move says that the same session has another ticket: what addresses began with, and begin with now. */
   move(was: string, now: string): void {
-    const [from, to] = [was, now].map((a) => new URL(a, location.href).href) as [string, string];
+    const [from, to] = [absolute(was), absolute(now)];
     this.outbox.move(from, to);
     const p = this.#play;
-    if (p?.to?.startsWith(from)) p.to = to + p.to.slice(from.length);
+    if (p?.to) p.to = rebased(p.to, from, to);
   }
 
   /** part says which of several tracks sounds, and where it lies on the timeline in seconds. */

@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals";
 import type Hls from "hls.js";
 import type { ErrorData, HlsConfig, Level } from "hls.js";
+import { absolute, rebased } from "./address";
 import { Ads, listPolicy, type Tell } from "./ads";
 import { followCodecs } from "./codecs";
 import { findFlac, type FlacFormat } from "./flac";
@@ -258,8 +259,7 @@ export class Engine {
 
   #nowAt(url: string): string {
     const m = this.#moved;
-    const whole = absolute(url);
-    return m && whole.startsWith(m.from) ? m.to + whole.slice(m.from.length) : url;
+    return m ? rebased(absolute(url), m.from, m.to) : url;
   }
 
   #count(what: "switches" | "stalls"): void {
@@ -431,10 +431,6 @@ const passing = ["ticket.expired", "ticket.invalid", "playback.not-found", "play
 /** final tells the refusals that asking again does not help against. */
 function final(r: Refusal): boolean {
   return r.status >= 400 && !r.code.startsWith("http.") && !passing.includes(r.code);
-}
-
-function absolute(url: string): string {
-  return new URL(url, location.href).href;
 }
 
 /** nameOf is the name of a level's rendition. */

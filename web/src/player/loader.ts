@@ -3,6 +3,7 @@ import type {
   FragmentLoaderContext, HlsConfig, Loader, LoaderCallbacks, LoaderConfiguration, LoaderStats, PlaylistLoaderContext,
 } from "hls.js";
 import { problemToError } from "../api/client";
+import { absolute } from "./address";
 import { Chunks } from "./chunks";
 import type { File, Memory } from "./memory";
 
@@ -67,7 +68,7 @@ function playlists(HlsClass: typeof Hls, desk: Desk) {
       stats.loading = { start: now, first: now, end: now };
       stats.loaded = stats.total = file.body.length;
       const data = new TextDecoder().decode(file.body);
-      queueMicrotask(() => this.context && callbacks.onSuccess({ url: new URL(context.url, location.href).href, data, code: 200 }, stats, context, null));
+      queueMicrotask(() => this.context && callbacks.onSuccess({ url: absolute(context.url), data, code: 200 }, stats, context, null));
     }
 
     #listening(callbacks: LoaderCallbacks<PlaylistLoaderContext>): LoaderCallbacks<PlaylistLoaderContext> {

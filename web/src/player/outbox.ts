@@ -1,3 +1,5 @@
+import { rebased } from "./address";
+
 // What there is to tell the edge waits here until it says that it has kept it.
 
 /** Event is one thing that happened, as the events address of a playlist takes it. */
@@ -61,7 +63,7 @@ export class Outbox {
 
   /** move sends what waits for addresses that begin with one thing to those that begin with another. */
   move(from: string, to: string): void {
-    for (const l of this.#letters) if (l.to.startsWith(from)) l.to = to + l.to.slice(from.length);
+    for (const l of this.#letters) l.to = rebased(l.to, from, to);
   }
 
   /** flush sends what waits, unless that is being done or a pause was asked for. */

@@ -1,5 +1,6 @@
 import { api } from "../api/client";
 import type { ListPlayback, Renewal } from "../api/types";
+import { rebased } from "./address";
 import { startBandwidth } from "./engine";
 import { Memory } from "./memory";
 import { device } from "./settings";
@@ -61,7 +62,7 @@ function termsOf(p: Terms): Pick<Ticket, "renew" | "expires" | "session"> {
 
 /** moveTo changes a ticket into its renewed form. */
 function moveTo(t: Ticket, p: Renewal): void {
-  const at = (url: string) => (url.startsWith(p.was) ? p.base + url.slice(p.was.length) : url);
+  const at = (url: string) => rebased(url, p.was, p.base);
   t.url = at(t.url);
   for (const k of ["hifi", "native", "nativeHifi"] as const) if (t[k] !== undefined) t[k] = at(t[k]);
   Object.assign(t, termsOf({ session: t.session, ...p }));
