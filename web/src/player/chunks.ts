@@ -1,3 +1,5 @@
+import { kindAt, readTime, u32 } from "./boxes";
+
 // A segment that plays before all of it is there.
 //
 // A browser plays what of a movie fragment is complete, and ours hold four seconds
@@ -100,7 +102,7 @@ function findFragment(b: Uint8Array): Fragment | "more" | undefined {
     if (at + 8 > b.length) return "more";
     const size = u32(b, at);
     if (size < 8) return undefined;
-    const kind = name(b, at + 4);
+    const kind = kindAt(b, at + 4);
     if (kind === "mdat") return moof && size > 8 ? readFragment(b, moof, at + 8, at + size) : undefined;
     if (kind === "moof" && moof) return undefined;
     if (at + size > b.length) return size > 1 << 20 ? undefined : "more";
@@ -117,7 +119,7 @@ function readFragment(b: Uint8Array, moof: Box, data: number, end: number): Frag
   // Whatever else a maker put there may belong to the whole fragment.
   if (!top || !kids || !mfhd || !tfhd || !tfdt || !trun || top.size !== 2 || kids.size !== 3) return undefined;
   const run = readRun(b, trun, defaultDuration(b, tfhd), moof.from);
-  const time = readTime(b, tfdt);
+  const time = readTime(b.subarray(tfdt.from + 8, tfdt.to));
   if (!run || time === undefined || run.data !== data || run.data + sum(run.sizes) !== end) return undefined;
   return { moof, mfhd, tfhd, run: { ...run, time } };
 }
@@ -144,11 +146,6 @@ function defaultDuration(b: Uint8Array, box: Box): number | undefined {
   const flags = u32(b, box.from + 8) & 0xffffff;
   if ((flags & 1) !== 0 || (flags & 0x20000) === 0 || (flags & 8) === 0) return undefined;
   return u32(b, box.from + 16 + ((flags & 2) !== 0 ? 4 : 0));
-}
-
-function readTime(b: Uint8Array, box: Box): number | undefined {
-  if (b[box.from + 8] === 1) return box.to - box.from >= 20 ? u32(b, box.from + 12) * 2 ** 32 + u32(b, box.from + 16) : undefined;
-  return u32(b, box.from + 12);
 }
 
 /** cut makes the pieces of a fragment. */
@@ -225,7 +222,7 @@ function children(b: Uint8Array, box: Box): Map<string, Box> | undefined {
   let at = box.from + 8;
   while (at + 8 <= box.to) {
     const size = u32(b, at);
-    const kind = name(b, at + 4);
+    const kind = kindAt(b, at + 4);
     if (size < 16 || at + size > box.to || found.has(kind)) return undefined;
     found.set(kind, { from: at, to: at + size });
     at += size;
@@ -244,5 +241,3 @@ function join(parts: Uint8Array[]): Uint8Array {
 }
 
 const sum = (n: number[]): number => n.reduce((a, b) => a + b, 0);
-const u32 = (b: Uint8Array, at: number): number => (at + 4 <= b.length ? new DataView(b.buffer, b.byteOffset + at, 4).getUint32(0) : 0);
-const name = (b: Uint8Array, at: number): string => String.fromCharCode(...b.subarray(at, at + 4));

@@ -1,3 +1,5 @@
+import { kindAt, readTime, u32 } from "./boxes";
+
 // Joins between the tracks of an album, exact to the sample.
 //
 // An AAC decoder gives sound before a track's first sample (its priming) and
@@ -56,14 +58,13 @@ export function readFormat(b: Uint8Array): Format | undefined {
   const mdhd = mdia && within(mdia, "mdhd");
   const stsd = mdia && within(mdia, "minf", "stbl", "stsd");
   if (!mdhd || !stsd || mdhd.length < 16 || stsd.length < 16) return undefined;
-  return { aac: name(stsd, 12) === "mp4a", timescale: u32(mdhd, mdhd[0] === 1 ? 20 : 12) };
+  return { aac: kindAt(stsd, 12) === "mp4a", timescale: u32(mdhd, mdhd[0] === 1 ? 20 : 12) };
 }
 
 /** readDecodeTime reads the tfdt of a media segment; undefined for anything else. */
 export function readDecodeTime(b: Uint8Array): number | undefined {
   const tfdt = within(b, "moof", "traf", "tfdt");
-  if (!tfdt || tfdt.length < 8) return undefined;
-  return tfdt[0] === 1 && tfdt.length >= 12 ? u32(tfdt, 4) * 2 ** 32 + u32(tfdt, 8) : u32(tfdt, 4);
+  return tfdt && readTime(tfdt);
 }
 
 /** within returns the body of the box at the path. */
@@ -73,11 +74,8 @@ function within(b: Uint8Array, ...path: string[]): Uint8Array | undefined {
   for (let at = 0; at + 8 <= b.length; ) {
     const size = u32(b, at);
     if (size < 8) return undefined;
-    if (name(b, at + 4) === kind) return within(b.subarray(at + 8, at + size), ...rest);
+    if (kindAt(b, at + 4) === kind) return within(b.subarray(at + 8, at + size), ...rest);
     at += size;
   }
   return undefined;
 }
-
-const u32 = (b: Uint8Array, at: number): number => new DataView(b.buffer, b.byteOffset + at, 4).getUint32(0);
-const name = (b: Uint8Array, at: number): string => String.fromCharCode(...b.subarray(at, at + 4));
