@@ -13,22 +13,14 @@ import (
 
 // Register hangs the operators' view of the pipeline on r.
 func (s *Service) Register(r *api.Router) {
-	huma.Register(r.API, operation("show-queues", http.MethodGet, "/v1/ops/queues", "Show what is waiting",
+	huma.Register(r.API, api.Operation("operations", "show-queues", http.MethodGet, "/v1/ops/queues", "Show what is waiting",
 		"The steps are counted from the rows and are the truth; the queues are doorbells and may have lost some.", 401, 403), s.showQueues)
-	huma.Register(r.API, operation("list-dead", http.MethodGet, "/v1/ops/dead", "List what was given up",
+	huma.Register(r.API, api.Operation("operations", "list-dead", http.MethodGet, "/v1/ops/dead", "List what was given up",
 		"Tracks whose work failed at every attempt, the latest first, with the reason. Retry them once the reason is gone.", 401, 403, 422), s.listDead)
-	retry := operation("retry-track", http.MethodPost, "/v1/ops/tracks/{id}/retry", "Try a track again",
+	retry := api.Operation("operations", "retry-track", http.MethodPost, "/v1/ops/tracks/{id}/retry", "Try a track again",
 		"Makes a dead letter, or a track that waits for its next attempt, due at once with all attempts back.", 401, 403, 404, 409)
 	retry.DefaultStatus = http.StatusNoContent
 	huma.Register(r.API, retry, s.retryTrack)
-}
-
-func operation(id, method, path, summary, description string, errors ...int) huma.Operation {
-	return huma.Operation{
-		OperationID: id, Method: method, Path: path, Summary: summary, Description: description,
-		Tags: []string{"operations"}, Errors: append(errors, 500, 503),
-		Security: []map[string][]string{{"key": {}}, {"session": {}}},
-	}
 }
 
 type queuesBody struct {

@@ -50,14 +50,12 @@ func (s *Service) Register(r *api.Router) {
 }
 
 func operation(id, method, path, summary, description string) huma.Operation {
-	return huma.Operation{
-		OperationID: id, Method: method, Path: path, Summary: summary, Description: description, Tags: []string{"uploads"},
-		Errors: []int{400, 401, 403, 404, 409, 413, 422, 429, 500, 503}, Security: []map[string][]string{{"key": {}}, {"session": {}}},
-		Middlewares: huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
-			ctx.SetHeader("Access-Control-Allow-Origin", "*")
-			next(ctx)
-		}},
-	}
+	o := api.Operation("uploads", id, method, path, summary, description, 400, 401, 403, 404, 409, 413, 422, 429)
+	o.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
+		ctx.SetHeader("Access-Control-Allow-Origin", "*")
+		next(ctx)
+	}}
+	return o
 }
 
 // Off answers for a server that has no bucket for this.

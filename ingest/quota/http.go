@@ -27,10 +27,7 @@ func (s *Service) Register(r *api.Router) {
 }
 
 func operation(id, method, path, summary, tag, description string) huma.Operation {
-	return huma.Operation{
-		OperationID: id, Method: method, Path: path, Summary: summary, Description: description, Tags: []string{tag},
-		Errors: []int{401, 403, 422, 500, 503}, Security: []map[string][]string{{"key": {}}, {"session": {}}},
-	}
+	return api.Operation(tag, id, method, path, summary, description, 401, 403, 422)
 }
 
 // Quota is a quota as its owner sees it.

@@ -14,23 +14,15 @@ import (
 
 // Register hangs the service's operations on r.
 func (s *Service) Register(r *api.Router) {
-	huma.Register(r.API, operation("list-ads", http.MethodGet, "/v1/ads", "List the house ads",
+	huma.Register(r.API, api.Operation("ads", "list-ads", http.MethodGet, "/v1/ads", "List the house ads",
 		"With what is heard of each, and what it waits for.", 401, 403), s.listAds)
-	huma.Register(r.API, operation("add-ad", http.MethodPost, "/v1/ads", "Name a track a house ad",
+	huma.Register(r.API, api.Operation("ads", "add-ad", http.MethodPost, "/v1/ads", "Name a track a house ad",
 		"Upload the ad as a track first. From then on it is in no list of listeners, and never again; it is rendered as loud as music and heard "+
 			"once its status is ready. Naming it again changes what is said of it.", 400, 401, 403, 404, 409, 422), s.addAd)
-	remove := operation("remove-ad", http.MethodDelete, "/v1/ads/{track}", "Remove a house ad",
+	remove := api.Operation("ads", "remove-ad", http.MethodDelete, "/v1/ads/{track}", "Remove a house ad",
 		"Nobody hears it any more. Its track stays out of listeners' lists: withdraw it if it is not needed.", 401, 403, 404)
 	remove.DefaultStatus = http.StatusNoContent
 	huma.Register(r.API, remove, s.removeAd)
-}
-
-func operation(id, method, path, summary, description string, errors ...int) huma.Operation {
-	return huma.Operation{
-		OperationID: id, Method: method, Path: path, Summary: summary, Description: description,
-		Tags: []string{"ads"}, Errors: append(errors, 500, 503),
-		Security: []map[string][]string{{"key": {}}, {"session": {}}},
-	}
 }
 
 type ad struct {

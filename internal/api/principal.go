@@ -104,15 +104,15 @@ func StillSignedIn(ctx context.Context) error {
 	return err
 }
 
-// Require returns who is asking if they have the role. Errors are Refusals:
+// Require returns who is asking if they have one of the roles. Errors are Refusals:
 // ErrUnauthenticated without a valid key, ErrForbidden without the role, and
 // ErrUnavailable when the accounts could not be read.
-func Require(ctx context.Context, role Role) (Principal, error) {
+func Require(ctx context.Context, roles ...Role) (Principal, error) {
 	p, err := identify(ctx)
 	if err != nil {
 		return Principal{}, err
 	}
-	if !p.Has(role) {
+	if !slices.ContainsFunc(roles, p.Has) {
 		return Principal{}, errRole
 	}
 	return p, nil

@@ -131,6 +131,16 @@ func securitySchemes() map[string]*huma.SecurityScheme {
 	}
 }
 
+// Operation describes an operation for who is signed in, which can fail with one of
+// the statuses errors or for reasons of ours.
+func Operation(tag, id, method, path, summary, description string, errors ...int) huma.Operation {
+	return huma.Operation{
+		OperationID: id, Method: method, Path: path, Summary: summary, Description: description,
+		Tags: []string{tag}, Errors: append(errors, 500, 503),
+		Security: []map[string][]string{{"key": {}}, {"session": {}}},
+	}
+}
+
 // OpenAPI returns the document as /openapi.json serves it. It is made once: call
 // it after all services have registered.
 func (r *Router) OpenAPI() ([]byte, error) { return r.spec() }

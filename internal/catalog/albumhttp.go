@@ -11,14 +11,9 @@ import (
 )
 
 func (s *Service) registerAlbums(r *api.Router) {
-	album := func(id, method, path, summary, description string, errors ...int) huma.Operation {
-		o := operation(id, method, path, summary, description, errors...)
-		o.Tags = []string{"albums"}
-		return o
-	}
-	huma.Register(r.API, album("list-albums", http.MethodGet, "/v1/albums", "List albums",
+	huma.Register(r.API, api.Operation("albums", "list-albums", http.MethodGet, "/v1/albums", "List albums",
 		"Published tracks of one creator with the same album title are an album. Newest album first.", 400, 401, 403, 422), s.listAlbums)
-	huma.Register(r.API, album("get-album", http.MethodGet, "/v1/albums/{id}", "Show an album and its tracks",
+	huma.Register(r.API, api.Operation("albums", "get-album", http.MethodGet, "/v1/albums/{id}", "Show an album and its tracks",
 		"In order of disc and track number, unnumbered tracks behind; at most 100.", 401, 403, 404), s.getAlbum)
 }
 

@@ -20,9 +20,9 @@ const eventsText = "Server-sent events (text/event-stream): `event: track`, data
 	"A client that reads too slowly is cut off and finds the present state when it comes back, as browsers do by themselves."
 
 func (s *Service) registerEvents(r *api.Router) {
-	all := operation("follow-tracks", http.MethodGet, "/v1/events", "Follow your tracks",
+	all := api.Operation("tracks", "follow-tracks", http.MethodGet, "/v1/events", "Follow your tracks",
 		eventsText+" The first events are your tracks still being worked on and those that changed a moment ago.", 401, 403, 429)
-	one := operation("follow-track", http.MethodGet, "/v1/tracks/{id}/events", "Follow one of your tracks",
+	one := api.Operation("tracks", "follow-track", http.MethodGet, "/v1/tracks/{id}/events", "Follow one of your tracks",
 		eventsText+" The stream ends once the track is published, refused or withdrawn.", 401, 403, 404, 429)
 	for _, op := range []*huma.Operation{&all, &one} {
 		op.Responses = map[string]*huma.Response{"200": {

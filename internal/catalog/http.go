@@ -12,29 +12,21 @@ import (
 
 // Register hangs the catalog's operations on r.
 func (s *Service) Register(r *api.Router) {
-	huma.Register(r.API, operation("list-tracks", http.MethodGet, "/v1/tracks", "List your tracks",
+	huma.Register(r.API, api.Operation("tracks", "list-tracks", http.MethodGet, "/v1/tracks", "List your tracks",
 		"Newest first. Withdrawn tracks are left out unless asked for by state.", 400, 401, 403, 422), s.listTracks)
-	huma.Register(r.API, operation("get-track", http.MethodGet, "/v1/tracks/{id}", "Show one of your tracks",
+	huma.Register(r.API, api.Operation("tracks", "get-track", http.MethodGet, "/v1/tracks/{id}", "Show one of your tracks",
 		"Operators may see any track.", 401, 403, 404), s.getTrack)
-	huma.Register(r.API, operation("rename-track", http.MethodPatch, "/v1/tracks/{id}", "Rename a track or choose its preview",
+	huma.Register(r.API, api.Operation("tracks", "rename-track", http.MethodPatch, "/v1/tracks/{id}", "Rename a track or choose its preview",
 		"Fields that are left out stay as they are. Text is put on one line, at most 300 characters.", 400, 401, 403, 404, 409, 422), s.renameTrack)
-	withdraw := operation("withdraw-track", http.MethodDelete, "/v1/tracks/{id}", "Withdraw a track",
+	withdraw := api.Operation("tracks", "withdraw-track", http.MethodDelete, "/v1/tracks/{id}", "Withdraw a track",
 		"It can no longer be played and its files are deleted. This cannot be undone.", 401, 403, 404)
 	withdraw.DefaultStatus = http.StatusNoContent
 	huma.Register(r.API, withdraw, s.withdrawTrack)
-	huma.Register(r.API, operation("list-catalog", http.MethodGet, "/v1/catalog", "List what can be played",
+	huma.Register(r.API, api.Operation("tracks", "list-catalog", http.MethodGet, "/v1/catalog", "List what can be played",
 		"All published tracks, newest first.", 400, 401, 403, 422), s.listCatalog)
 	s.registerReleases(r)
 	s.registerAlbums(r)
 	s.registerEvents(r)
-}
-
-func operation(id, method, path, summary, description string, errors ...int) huma.Operation {
-	return huma.Operation{
-		OperationID: id, Method: method, Path: path, Summary: summary, Description: description,
-		Tags: []string{"tracks"}, Errors: append(errors, 500, 503),
-		Security: []map[string][]string{{"key": {}}, {"session": {}}},
-	}
 }
 
 type pageInput struct {
@@ -79,19 +71,13 @@ type renameInput struct {
 
 // creator returns who asks if they may look at tracks of their own; operators may.
 func creator(ctx context.Context) (api.Principal, error) {
-	if who, err := api.Require(ctx, api.RoleOps); err == nil {
-		return who, nil
-	}
-	return api.Require(ctx, api.RoleCreator)
+	return api.Require(ctx, api.RoleOps, api.RoleCreator)
 }
 
 // listener returns who asks if they may hear anything at all: what exactly, the
 // track decides.
 func listener(ctx context.Context) (api.Principal, error) {
-	if who, err := creator(ctx); err == nil {
-		return who, nil
-	}
-	return api.Require(ctx, api.RoleListener)
+	return api.Require(ctx, api.RoleOps, api.RoleCreator, api.RoleListener)
 }
 
 func (s *Service) listTracks(ctx context.Context, in *listInput) (*pageOutput, error) {

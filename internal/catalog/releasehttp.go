@@ -12,10 +12,10 @@ import (
 )
 
 func (s *Service) registerReleases(r *api.Router) {
-	huma.Register(r.API, operation("list-releases", http.MethodGet, "/v1/tracks/{id}/releases", "List the releases of one of your tracks",
+	huma.Register(r.API, api.Operation("tracks", "list-releases", http.MethodGet, "/v1/tracks/{id}/releases", "List the releases of one of your tracks",
 		"A track gets a release each time its audio is replaced: upload a file with the track's id as \"replaces\". Latest first.",
 		401, 403, 404), s.listReleases)
-	huma.Register(r.API, operation("restore-release", http.MethodPost, "/v1/tracks/{id}/releases/{release}/restore", "Let listeners hear an older release again",
+	huma.Register(r.API, api.Operation("tracks", "restore-release", http.MethodPost, "/v1/tracks/{id}/releases/{release}/restore", "Let listeners hear an older release again",
 		"The track's id, address and plays stay. A replacement still being prepared is dropped: restoring the current release does only that.",
 		401, 403, 404, 409), s.restoreRelease)
 }

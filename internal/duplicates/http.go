@@ -15,23 +15,15 @@ import (
 
 // Register hangs the service's operations on r.
 func (s *Service) Register(r *api.Router) {
-	huma.Register(r.API, operation("list-duplicates", http.MethodGet, "/v1/tracks/{id}/duplicates", "List what may be the same recording",
+	huma.Register(r.API, api.Operation("duplicates", "list-duplicates", http.MethodGet, "/v1/tracks/{id}/duplicates", "List what may be the same recording",
 		"Tracks that sound like this one. Your own are named; of others' you learn only that there is one. Operators see all.",
 		401, 403, 404), s.listDuplicates)
-	dismiss := operation("dismiss-duplicate", http.MethodPost, "/v1/tracks/{id}/duplicates/{other}", "Dismiss a duplicate",
+	dismiss := api.Operation("duplicates", "dismiss-duplicate", http.MethodPost, "/v1/tracks/{id}/duplicates/{other}", "Dismiss a duplicate",
 		"Says that both tracks may stay. The pair is not shown as open again, until one of them gets other audio.", 401, 403, 404)
 	dismiss.DefaultStatus = http.StatusNoContent
 	huma.Register(r.API, dismiss, s.dismissDuplicate)
-	huma.Register(r.API, operation("list-all-duplicates", http.MethodGet, "/v1/duplicates", "List all pairs that may be the same",
+	huma.Register(r.API, api.Operation("duplicates", "list-all-duplicates", http.MethodGet, "/v1/duplicates", "List all pairs that may be the same",
 		"For operators.", 401, 403, 422), s.listAll)
-}
-
-func operation(id, method, path, summary, description string, errors ...int) huma.Operation {
-	return huma.Operation{
-		OperationID: id, Method: method, Path: path, Summary: summary, Description: description,
-		Tags: []string{"duplicates"}, Errors: append(errors, 500, 503),
-		Security: []map[string][]string{{"key": {}}, {"session": {}}},
-	}
 }
 
 type duplicate struct {
@@ -61,10 +53,7 @@ type duplicatesOutput struct {
 
 // manager returns who asks if they may manage tracks.
 func manager(ctx context.Context) (api.Principal, error) {
-	if who, err := api.Require(ctx, api.RoleOps); err == nil {
-		return who, nil
-	}
-	return api.Require(ctx, api.RoleCreator)
+	return api.Require(ctx, api.RoleOps, api.RoleCreator)
 }
 
 func (s *Service) listDuplicates(ctx context.Context, in *duplicatesInput) (*duplicatesOutput, error) {

@@ -17,22 +17,14 @@ const countedDoc = "A play counts once 30 seconds of the track were heard at nor
 
 // Register hangs the service's operations on r.
 func (s *Service) Register(r *api.Router) {
-	huma.Register(r.API, operation("get-plays", http.MethodGet, "/v1/tracks/{id}/plays", "Show how often one of your tracks was played",
+	huma.Register(r.API, api.Operation("plays", "get-plays", http.MethodGet, "/v1/tracks/{id}/plays", "Show how often one of your tracks was played",
 		countedDoc+"Counts are seconds behind. Operators may see any track.", 401, 403, 404, 422), s.getPlays)
-	huma.Register(r.API, operation("list-plays", http.MethodGet, "/v1/plays", "Show how often your tracks were played",
+	huma.Register(r.API, api.Operation("plays", "list-plays", http.MethodGet, "/v1/plays", "Show how often your tracks were played",
 		countedDoc+"Tracks that are not yours are left out.", 401, 403, 422), s.listPlays)
-	rebuild := operation("rebuild-plays", http.MethodPost, "/v1/plays/rebuild", "Count all plays anew",
+	rebuild := api.Operation("plays", "rebuild-plays", http.MethodPost, "/v1/plays/rebuild", "Count all plays anew",
 		"For operators. Forgets what was counted and counts the facts again; meanwhile numbers are too low.", 401, 403)
 	rebuild.DefaultStatus = http.StatusAccepted
 	huma.Register(r.API, rebuild, s.rebuild)
-}
-
-func operation(id, method, path, summary, description string, errors ...int) huma.Operation {
-	return huma.Operation{
-		OperationID: id, Method: method, Path: path, Summary: summary, Description: description,
-		Tags: []string{"plays"}, Errors: append(errors, 500, 503),
-		Security: []map[string][]string{{"key": {}}, {"session": {}}},
-	}
 }
 
 type numbers struct {
@@ -72,10 +64,10 @@ func numbersOf(d Day) numbers {
 // manager returns who asks if they may manage tracks, and whose they may see: ""
 // for everybody's.
 func manager(ctx context.Context) (api.Principal, melodyud.UserID, error) {
-	if who, err := api.Require(ctx, api.RoleOps); err == nil {
-		return who, "", nil
+	who, err := api.Require(ctx, api.RoleOps, api.RoleCreator)
+	if who.Has(api.RoleOps) {
+		return who, "", err
 	}
-	who, err := api.Require(ctx, api.RoleCreator)
 	return who, who.User, err
 }
 

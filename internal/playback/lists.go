@@ -3,6 +3,7 @@ package playback
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -13,14 +14,9 @@ import (
 )
 
 func (s *Service) registerLists(r *api.Router) {
-	list := func(id, path, summary, description string, errors ...int) huma.Operation {
-		o := operation(id, path, summary, description, errors...)
-		o.Tags = []string{"albums"}
-		return o
-	}
-	huma.Register(r.API, list("play-album", "/v1/albums/{id}/playback", "Ask for one URL that plays an album without gaps",
+	huma.Register(r.API, api.Operation("albums", "play-album", http.MethodPost, "/v1/albums/{id}/playback", "Ask for one URL that plays an album without gaps",
 		"The tracks follow each other as one HLS presentation. The URLs stop working at expires: ask again then.", 401, 403, 404), s.playAlbum)
-	huma.Register(r.API, list("play-list", "/v1/playlists/playback", "Ask for one URL that plays tracks one after the other",
+	huma.Register(r.API, api.Operation("albums", "play-list", http.MethodPost, "/v1/playlists/playback", "Ask for one URL that plays tracks one after the other",
 		"Like the playback of an album, for up to 100 tracks in any order. A track may appear more than once.", 400, 401, 403, 404, 409, 422), s.playList)
 }
 

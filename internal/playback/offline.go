@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -14,7 +15,7 @@ import (
 )
 
 func (s *Service) registerOffline(r *api.Router) {
-	huma.Register(r.API, operation("keep-track", "/v1/tracks/{id}/offline", "Keep a track on a device",
+	huma.Register(r.API, api.Operation("tracks", "keep-track", http.MethodPost, "/v1/tracks/{id}/offline", "Keep a track on a device",
 		"For premium listeners. The file at url is encrypted for one account and device; the key opens it and must not be "+
 			"used after expires. Ask again, with the same device and rendition, for another period: the key stays the same as long as "+
 			"release and key_id do, and the file need not be fetched again. A withdrawn track or an ended plan gets no further period.",

@@ -3,6 +3,7 @@ package playback
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 )
 
 func (s *Service) registerPlayback(r *api.Router) {
-	huma.Register(r.API, operation("play-track", "/v1/tracks/{id}/playback", "Ask for playback URLs",
+	huma.Register(r.API, api.Operation("tracks", "play-track", http.MethodPost, "/v1/tracks/{id}/playback", "Ask for playback URLs",
 		"Each answer is good for one listener and one session. Give url to any HLS player or dash_url to any DASH player; "+
 			"a path without a host is on this server. The URLs stop working at expires: ask again then.",
 		401, 403, 404, 409, 422), s.playTrack)

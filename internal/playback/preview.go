@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -24,7 +25,7 @@ const (
 )
 
 func (s *Service) registerPreview(r *api.Router) {
-	huma.Register(r.API, operation("preview-track", "/v1/tracks/{id}/preview", "Ask for a preview",
+	huma.Register(r.API, api.Operation("tracks", "preview-track", http.MethodPost, "/v1/tracks/{id}/preview", "Ask for a preview",
 		"Up to 30 seconds in HLS, for every listener. It begins at the segment boundary nearest to where the creator, "+
 			"or else we, chose, and has as many whole segments as fit. The URL plays nothing else of the track.",
 		401, 403, 404, 409), s.previewTrack)

@@ -2,6 +2,7 @@ package playback
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 const renewAfter = 24 * time.Hour
 
 func (s *Service) registerRenewal(r *api.Router) {
-	huma.Register(r.API, operation("renew-playback", "/v1/playback/renew", "Renew playback URLs without restarting the player",
+	huma.Register(r.API, api.Operation("tracks", "renew-playback", http.MethodPost, "/v1/playback/renew", "Renew playback URLs without restarting the player",
 		"Send any URL of a playback that belongs to you, until a day after it expired. The answer has the same session and, as base, "+
 			"what its URLs begin with from now on. Nothing else changes: a player that goes on sends each request for an address that "+
 			"begins with was to the one that begins with base instead. In hls.js, as xhrSetup: "+

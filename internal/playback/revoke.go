@@ -17,11 +17,11 @@ import (
 )
 
 func (s *Service) registerRevocations(r *api.Router) {
-	o := operation("revoke-playback", "/v1/revocations", "Void playback URLs before they expire",
+	o := api.Operation("ops", "revoke-playback", http.MethodPost, "/v1/revocations", "Void playback URLs before they expire",
 		"For operators. All URLs given out until now for one thing stop at every edge within 2 seconds: of a play session, of a "+
 			"listener (by the account that tickets and facts name, or by user), of a track, or of a signing key. Who may still listen can ask for new ones.",
 		400, 401, 403, 404, 422)
-	o.Tags, o.DefaultStatus = []string{"ops"}, http.StatusAccepted
+	o.DefaultStatus = http.StatusAccepted
 	huma.Register(r.API, o, s.postRevocation)
 }
 

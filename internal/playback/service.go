@@ -10,13 +10,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/api"
@@ -169,21 +166,8 @@ func (s *Service) Register(r *api.Router) {
 	s.registerTerritories(r)
 }
 
-func operation(id, path, summary, description string, errors ...int) huma.Operation {
-	return huma.Operation{
-		OperationID: id, Method: http.MethodPost, Path: path, Summary: summary, Description: description,
-		Tags: []string{"tracks"}, Errors: append(errors, 500, 503),
-		Security: []map[string][]string{{"key": {}}, {"session": {}}},
-	}
-}
-
 // listener returns who asks if they may hear anything at all: what exactly, the
 // library decides.
 func listener(ctx context.Context) (api.Principal, error) {
-	for _, role := range []api.Role{api.RoleOps, api.RoleCreator} {
-		if who, err := api.Require(ctx, role); err == nil {
-			return who, nil
-		}
-	}
-	return api.Require(ctx, api.RoleListener)
+	return api.Require(ctx, api.RoleOps, api.RoleCreator, api.RoleListener)
 }

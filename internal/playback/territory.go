@@ -20,16 +20,12 @@ import (
 
 func (s *Service) registerTerritories(r *api.Router) {
 	const path = "/v1/tracks/{id}/territories"
-	get := operation("get-territories", path, "Show where one of your tracks may be heard",
-		"Operators may see those of any track.", 401, 403, 404)
-	get.Method = http.MethodGet
-	huma.Register(r.API, get, s.getTerritories)
-	put := operation("set-territories", path, "Choose where one of your tracks may be heard",
+	huma.Register(r.API, api.Operation("tracks", "get-territories", http.MethodGet, path, "Show where one of your tracks may be heard",
+		"Operators may see those of any track.", 401, 403, 404), s.getTerritories)
+	huma.Register(r.API, api.Operation("tracks", "set-territories", http.MethodPut, path, "Choose where one of your tracks may be heard",
 		"Name the only countries, or the ones it may not be heard in, by ISO 3166-1 codes; neither is everywhere. Who listens "+
 			"elsewhere is stopped within 2 seconds. A listener whose country is not known hears what is kept from some countries, "+
-			"and does not hear what is released for some only. You hear your own tracks everywhere.", 400, 401, 403, 404, 422)
-	put.Method = http.MethodPut
-	huma.Register(r.API, put, s.putTerritories)
+			"and does not hear what is released for some only. You hear your own tracks everywhere.", 400, 401, 403, 404, 422), s.putTerritories)
 }
 
 type territories struct {
@@ -63,10 +59,7 @@ var (
 
 // owner returns who asks if they may manage tracks of their own, or any.
 func owner(ctx context.Context) (api.Principal, error) {
-	if who, err := api.Require(ctx, api.RoleOps); err == nil {
-		return who, nil
-	}
-	return api.Require(ctx, api.RoleCreator)
+	return api.Require(ctx, api.RoleOps, api.RoleCreator)
 }
 
 func (s *Service) getTerritories(ctx context.Context, in *territoriesInput) (*territoriesOutput, error) {

@@ -23,11 +23,9 @@ func (s *Service) Register(r *api.Router) {
 }
 
 func operation(id, method, path string, status int, summary, description string, errors ...int) huma.Operation {
-	return huma.Operation{
-		OperationID: id, Method: method, Path: path, Summary: summary, Description: description, Tags: []string{"ops"},
-		DefaultStatus: status, Errors: append(errors, 401, 403, 500, 503),
-		Security: []map[string][]string{{"key": {}}, {"session": {}}},
-	}
+	o := api.Operation("ops", id, method, path, summary, description, append(errors, 401, 403)...)
+	o.DefaultStatus = status
+	return o
 }
 
 type (

@@ -67,11 +67,7 @@ func (s *Service) registerPictures(r *api.Router) {
 }
 
 func operation(id, path, summary, description string, errors ...int) huma.Operation {
-	return huma.Operation{
-		OperationID: id, Method: http.MethodGet, Path: path, Summary: summary, Description: description,
-		Tags: []string{"sound"}, Errors: append(errors, 500, 503),
-		Security: []map[string][]string{{"key": {}}, {"session": {}}},
-	}
+	return api.Operation("sound", id, http.MethodGet, path, summary, description, errors...)
 }
 
 type assetInput struct {
