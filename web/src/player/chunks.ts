@@ -38,22 +38,23 @@ export class Chunks {
   /** Where the next piece begins in the segment's bytes; its head has been given. */
   #given = 0;
 
-  /** seconds is how long the segment lasts. */
+  /** seconds is how long the segment lasts, or 0 for one that is to stay whole. */
   constructor(seconds: number) {
     this.#seconds = seconds;
+    if (seconds === 0) this.#pieces = [];
   }
 
   /** push takes bytes and returns what can be appended now, or nothing. */
   push(more: Uint8Array): Uint8Array | undefined {
     this.#keep(more);
-    if (!this.#pieces) this.#plan();
+    const pieces = (this.#pieces ??= this.#plan()) ?? [];
     const out: Uint8Array[] = [];
-    for (let p = this.#pieces?.[0]; p && this.#pieces && p.to <= this.#filled; p = this.#pieces[0]) {
-      if (this.#pieces.length === 1) break; // the rest is end's.
-      this.#pieces.shift();
+    // The last piece is end's.
+    for (let [p, next] = pieces; p && next && p.to <= this.#filled; [p, next] = pieces) {
+      pieces.shift();
       // The head of the next piece ends this one: without it a parser waits for more.
       if (this.#given === 0) out.push(p.head);
-      out.push(this.#bytes.slice(p.from, p.to), this.#pieces[0]?.head ?? new Uint8Array());
+      out.push(this.#bytes.subarray(p.from, p.to), next.head);
       this.#given = p.to;
     }
     return out.length > 0 ? join(out) : undefined;
@@ -74,11 +75,12 @@ export class Chunks {
     this.#filled += more.length;
   }
 
-  #plan(): void {
+  /** plan returns the pieces of the segment, none where it stays whole, undefined while its bytes do not tell. */
+  #plan(): Piece[] | undefined {
     const bytes = this.#bytes.subarray(0, this.#filled);
     const found = findFragment(bytes);
-    if (found === "more") return;
-    this.#pieces = found ? cut(bytes, found, this.#seconds) : [];
+    if (found === "more") return undefined;
+    return found ? cut(bytes, found, this.#seconds) : [];
   }
 }
 

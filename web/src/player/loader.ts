@@ -146,7 +146,7 @@ class FragmentLoader implements Loader<FragmentLoaderContext> {
     return {
       push: (b) => {
         const ready = chunks.push(b);
-        if (ready && pieces && !this.stats.aborted) hand(ready);
+        if (ready && !this.stats.aborted) hand(ready);
       },
       end: () => {
         const rest = chunks.end();
