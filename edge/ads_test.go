@@ -12,7 +12,6 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/edge"
-	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/ticket"
 	"github.com/melodyud/melodyud/packager/hls"
 	"github.com/melodyud/melodyud/packager/packagertest"
@@ -36,17 +35,7 @@ func (s *stage) withAds(t testing.TB, c edge.AdsConfig) {
 	if c.Breaks != nil {
 		c.Signer = s.keys
 	}
-	e, err := edge.New(edge.Config{Store: s.shelf, Tickets: s.keys, MediaKeys: s.media, Ads: c, Now: func() time.Time { return time.Unix(0, s.now.Load()) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
-	router, err := api.NewRouter(api.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e.Register(router)
-	s.handler = router.Handler()
+	_, s.handler = s.another(t, edge.Config{MediaKeys: s.media, Ads: c})
 }
 
 // house is the stage's own track as an ad.

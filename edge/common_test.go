@@ -10,7 +10,6 @@ import (
 	"github.com/melodyud/melodyud/edge"
 	"github.com/melodyud/melodyud/edge/bearer"
 	"github.com/melodyud/melodyud/edge/cat"
-	"github.com/melodyud/melodyud/internal/api"
 )
 
 var catKey = cat.Key{ID: "partner", Algorithm: cat.HS256, Secret: []byte(strings.Repeat("c", 32))}
@@ -18,26 +17,15 @@ var catKey = cat.Key{ID: "partner", Algorithm: cat.HS256, Secret: []byte(strings
 // accept puts an edge that takes Common Access Tokens in the place of the stage's own.
 func (s *stage) accept(t *testing.T, b *board) {
 	t.Helper()
-	clock := func() time.Time { return time.Unix(0, s.now.Load()) }
-	v, err := cat.NewVerifier(cat.Config{Keys: []cat.Key{catKey}, Now: clock})
+	v, err := cat.NewVerifier(cat.Config{Keys: []cat.Key{catKey}, Now: s.clock})
 	if err != nil {
 		t.Fatal(err)
 	}
 	places := atlas{"192.0.2.1": "DE"}
-	e, err := edge.New(edge.Config{
-		Store: s.shelf, Tickets: s.keys, Notices: b, Places: places, Now: clock,
+	_, s.handler = s.another(t, edge.Config{
+		Notices: b, Places: places,
 		Bearers: &bearer.Door{Tokens: v, URL: "https://edge.example.org", Country: places.Country},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
-	router, err := api.NewRouter(api.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e.Register(router)
-	s.handler = router.Handler()
 }
 
 func (s *stage) token(t *testing.T, change func(*cat.Claims)) string {

@@ -116,7 +116,21 @@ func newStage(t testing.TB) *stage {
 		t.Fatal(err)
 	}
 	s.media = media
-	e, err := edge.New(edge.Config{Store: s.shelf, Tickets: keys, MediaKeys: media, Now: func() time.Time { return time.Unix(0, s.now.Load()) }})
+	s.edge, s.handler = s.another(t, edge.Config{MediaKeys: media})
+	return s
+}
+
+func (s *stage) clock() time.Time { return time.Unix(0, s.now.Load()) }
+
+// another is one more edge before the stage's store, and its addresses. It goes by the
+// stage's clock unless c has one.
+func (s *stage) another(t testing.TB, c edge.Config) (*edge.Edge, http.Handler) {
+	t.Helper()
+	c.Store, c.Tickets = s.shelf, s.keys
+	if c.Now == nil {
+		c.Now = s.clock
+	}
+	e, err := edge.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,8 +140,7 @@ func newStage(t testing.TB) *stage {
 		t.Fatal(err)
 	}
 	e.Register(router)
-	s.handler, s.edge = router.Handler(), e
-	return s
+	return e, router.Handler()
 }
 
 func (s *stage) publish(t testing.TB) {

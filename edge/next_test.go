@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/melodyud/melodyud/edge"
-	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/ticket"
 )
 
@@ -16,19 +15,14 @@ func TestWhatFollowsASegmentIsFetchedBeforeItIsAskedFor(t *testing.T) { // CMCD-
 	t.Parallel()
 	for name, header := range map[string]string{"in the order of the track": "", "as the player says": `nor="2.m4s"`, "whatever the player says": `nor="../../../x"`} {
 		s := newStage(t)
-		e := s.starter(t)
-		router, err := api.NewRouter(api.Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		e.Register(router)
+		e, handler := s.another(t, edge.Config{})
 		stop := running(t, e)
 		r := httptest.NewRequest(http.MethodGet, s.base(t, ticket.Premium)+"flac/s/0.m4s", nil)
 		if header != "" {
 			r.Header.Set("CMCD-Request", header)
 		}
 		w := httptest.NewRecorder()
-		router.Handler().ServeHTTP(w, r)
+		handler.ServeHTTP(w, r)
 		if w.Code != http.StatusOK {
 			t.Fatalf("%s: %d", name, w.Code)
 		}

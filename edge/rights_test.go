@@ -10,7 +10,6 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/edge"
-	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/ticket"
 	"github.com/melodyud/melodyud/packager/packagertest"
 )
@@ -50,20 +49,7 @@ const (
 // guard puts an edge with notices and countries in the place of the stage's own.
 func (s *stage) guard(t *testing.T, b *board) {
 	t.Helper()
-	e, err := edge.New(edge.Config{
-		Store: s.shelf, Tickets: s.keys, MediaKeys: s.media, Notices: b, Places: atlas{"192.0.2.1": "DE", "2001:db8::1": "US"},
-		Now: func() time.Time { return time.Unix(0, s.now.Load()) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
-	router, err := api.NewRouter(api.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e.Register(router)
-	h := router.Handler()
+	_, h := s.another(t, edge.Config{MediaKeys: s.media, Notices: b, Places: atlas{"192.0.2.1": "DE", "2001:db8::1": "US"}})
 	s.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if from := r.Header.Get("From"); from != "" {
 			r.RemoteAddr = from

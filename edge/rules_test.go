@@ -18,7 +18,6 @@ import (
 	"github.com/melodyud/melodyud/edge"
 	"github.com/melodyud/melodyud/edge/cachestatus"
 	"github.com/melodyud/melodyud/edge/wire"
-	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/ticket"
 )
 
@@ -284,7 +283,7 @@ func statuses(t *testing.T, s *stage) {
 
 func timings(t *testing.T, s *stage) {
 	var ticks atomic.Int64
-	h := s.another(t, func() time.Time { return start.Add(time.Duration(ticks.Add(1)) * time.Millisecond) })
+	_, h := s.another(t, edge.Config{Now: func() time.Time { return start.Add(time.Duration(ticks.Add(1)) * time.Millisecond) }})
 	parts := func() map[string]float64 {
 		all := make(map[string]float64)
 		w := httptest.NewRecorder()
@@ -326,7 +325,7 @@ func classes(t *testing.T, s *stage) {
 }
 
 func tags(t *testing.T, s *stage) {
-	there := s.another(t, func() time.Time { return start })
+	_, there := s.another(t, edge.Config{Now: func() time.Time { return start }})
 	known := make(map[string]string)
 	for _, path := range []string{"index.m3u8", "hifi.m3u8", "aac-64/index.m3u8", "flac/index.m3u8", "manifest.mpd", "aac-64/init.mp4", "flac/init.mp4", segmentPath, "aac-64/s/1.m4s", "flac/s/0.m4s"} {
 		for _, coding := range []string{"identity", "gzip"} {
@@ -344,22 +343,6 @@ func tags(t *testing.T, s *stage) {
 			known[tag] = w.Body.String()
 		}
 	}
-}
-
-// another is an edge of its own before the same store.
-func (s *stage) another(t *testing.T, now func() time.Time) http.Handler {
-	t.Helper()
-	e, err := edge.New(edge.Config{Store: s.shelf, Tickets: s.keys, Now: now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
-	router, err := api.NewRouter(api.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e.Register(router)
-	return router.Handler()
 }
 
 func priorities(t *testing.T, s *stage) {

@@ -13,21 +13,10 @@ import (
 	"github.com/melodyud/melodyud/packager/packagertest"
 )
 
-// starter is an edge that answers nobody but us.
-func (s *stage) starter(t *testing.T) *edge.Edge {
-	t.Helper()
-	e, err := edge.New(edge.Config{Store: s.shelf, Tickets: s.keys, Now: func() time.Time { return time.Unix(0, s.now.Load()) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
-	return e
-}
-
 func TestAStartIsWhatItsAddressesAnswer(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	e := s.starter(t)
+	e, _ := s.another(t, edge.Config{})
 	for _, c := range []struct {
 		tier      ticket.Tier
 		lossless  bool
@@ -61,11 +50,7 @@ func TestAStartIsWhatItsAddressesAnswer(t *testing.T) {
 func TestTheStartOfAListIsWhatItsAddressesAnswer(t *testing.T) {
 	t.Parallel()
 	d := newDisc(t, packagertest.Track{Samples: 50_000}, packagertest.Track{Rate: 48_000, Samples: 60_000})
-	e, err := edge.New(edge.Config{Store: d.shelf, Tickets: d.keys, Now: func() time.Time { return time.Unix(0, d.now.Load()) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
+	e, _ := d.another(t, edge.Config{})
 	base := d.address(t, ticket.Premium) + "exact/"
 	for lossless, want := range map[bool]string{true: "flac", false: "aac-96"} {
 		got, err := e.Start(context.Background(), edge.StartWish{Claims: ticket.Claims{Tier: ticket.Premium}, List: d.ids, Lossless: lossless})
@@ -83,7 +68,7 @@ func TestTheStartOfAListIsWhatItsAddressesAnswer(t *testing.T) {
 func TestThereIsNoStartOfWhatIsGoneOrClosed(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	e := s.starter(t)
+	e, _ := s.another(t, edge.Config{})
 	for name, w := range map[string]edge.StartWish{
 		"an unknown release": {Claims: ticket.Claims{Tier: ticket.Premium}, Release: melodyud.NewReleaseID(start.Add(time.Hour))},
 		"a ticket for other renditions": {
