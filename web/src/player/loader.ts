@@ -75,8 +75,7 @@ function playlists(HlsClass: typeof Hls, desk: Desk) {
       return {
         ...callbacks,
         onError: (error, context, details, stats) => {
-          const said = problemToError(error.code, details instanceof XMLHttpRequest ? String(details.response ?? "") : "");
-          desk.refused({ status: error.code, code: said.code, text: said.message });
+          desk.refused(refusalOf(error.code, details instanceof XMLHttpRequest ? String(details.response ?? "") : ""));
           callbacks.onError(error, context, details, stats);
         },
       };
@@ -99,9 +98,9 @@ class Refused extends Error {
   }
 }
 
-async function refusalOf(answer: Response): Promise<Refusal> {
-  const said = problemToError(answer.status, await answer.text().catch(() => ""));
-  return { status: answer.status, code: said.code, text: said.message };
+function refusalOf(status: number, body: string): Refusal {
+  const { code, message } = problemToError(status, body);
+  return { status, code, text: message };
 }
 
 class FragmentLoader implements Loader<FragmentLoaderContext> {
@@ -172,7 +171,7 @@ class FragmentLoader implements Loader<FragmentLoaderContext> {
     const answer = await fetch(this.#desk.moved(context.url), { credentials: "same-origin", headers: this.#headers(context, kept), signal: this.#abort.signal });
     this.#answer = answer;
     if (!answer.ok || !answer.body) {
-      this.#desk.refused(await refusalOf(answer));
+      this.#desk.refused(refusalOf(answer.status, await answer.text().catch(() => "")));
       throw new Refused(answer);
     }
     const { loading } = this.stats;
