@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import type Hls from "hls.js";
 import type { AssetListJSON } from "hls.js";
-import { readLoudness, type Loudness } from "./loudness";
+import { loudnessIn, type Loudness } from "./loudness";
 
 // Breaks of free listeners: hls.js plays the ads of a playlist on the same audio
 // element, with the music detached. Here is what is heard meanwhile, and what is
@@ -95,7 +95,7 @@ export class Ads {
     });
     hls.on(Events.INTERSTITIAL_ASSET_PLAYER_CREATED, (_e, { player }) => {
       player.hls?.on(Events.MANIFEST_LOADED, (_m, data) => {
-        this.loudness.value = readLoudness(data.sessionData?.["com.melodyud.loudness"]?.["VALUE"]) ?? asMusic;
+        this.loudness.value = loudnessIn(data) ?? asMusic;
       });
     });
     hls.on(Events.INTERSTITIAL_ASSET_STARTED, (_e, { event, asset, assetListIndex }) => {

@@ -7,7 +7,7 @@ import { followCodecs } from "./codecs";
 import { findFlac, type FlacFormat } from "./flac";
 import { cutAtJoins } from "./joins";
 import { loadersFor, type Desk, type Refusal, type Seen } from "./loader";
-import { readLoudness, type Loudness } from "./loudness";
+import { loudnessIn, type Loudness } from "./loudness";
 import type { Memory } from "./memory";
 import { describe, familyOf, type Quality } from "./quality";
 import { remember, remembered } from "./settings";
@@ -290,7 +290,7 @@ export class Engine {
     const { Events } = HlsClass;
     this.ads.follow(HlsClass, hls);
     hls.on(Events.MANIFEST_LOADED, (_e, data) => {
-      this.loudness.value = readLoudness(data.sessionData?.["com.melodyud.loudness"]?.["VALUE"]);
+      this.loudness.value = loudnessIn(data);
     });
     hls.on(Events.MANIFEST_PARSED, (_e, data) => {
       this.#levels = data.levels;

@@ -1,3 +1,5 @@
+import type { ManifestLoadedData } from "hls.js";
+
 // How loud a track is made at playback (NORM-1..4): nothing is baked into the sound.
 
 /** Loudness is what was measured of a track or of an album. */
@@ -36,6 +38,11 @@ export function factorOf(db: number): number {
 export function readLoudness(value: string | undefined): Loudness | undefined {
   const pairs = new Map((value ?? "").split(";").map((p) => p.split("=") as [string, string]));
   return loudnessFrom(number(pairs.get("integrated_lufs")), number(pairs.get("true_peak_dbtp")));
+}
+
+/** loudnessIn reads what a playlist that hls.js loaded says of itself. */
+export function loudnessIn({ sessionData }: Pick<ManifestLoadedData, "sessionData">): Loudness | undefined {
+  return readLoudness(sessionData?.["com.melodyud.loudness"]?.["VALUE"]);
 }
 
 /** loudnessFrom makes one of what may be missing: silence has none. */
