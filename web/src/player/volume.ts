@@ -16,14 +16,13 @@ export const gain = computed(() => gainOf(level.value, engine.ads.on.value ? eng
 
 const output = new Output(engine.audio);
 
-effect(() => {
-  // Hearing is logarithmic; a squared curve makes the slider feel even.
-  output.set(volume.value ** 2 * factorOf(gain.value));
-  engine.audio.muted = muted.value;
-  remember("volume", volume.value);
-  remember("muted", muted.value ? 1 : 0);
-  remember("loudness", levels.indexOf(level.value));
-});
+// Hearing is logarithmic; a squared curve makes the slider feel even.
+effect(() => output.set(volume.value ** 2 * factorOf(gain.value)));
+effect(() => void (engine.audio.muted = muted.value));
+// Apart from the sound: a track that starts changes the gain, and storage is not written meanwhile.
+effect(() => remember("volume", volume.value));
+effect(() => remember("muted", muted.value ? 1 : 0));
+effect(() => remember("loudness", levels.indexOf(level.value)));
 
 export function setVolume(v: number): void {
   volume.value = Math.min(1, Math.max(0, v));
