@@ -66,7 +66,7 @@ export function Dock({ tier, shy }: { tier: Tier; shy: boolean }) {
 }
 
 function Transport({ sound }: { sound: string }) {
-  const going = sound === "playing" || sound === "loading" || sound === "stalled";
+  const going = q.going.value;
   const waiting = sound === "loading" || sound === "stalled";
   return (
     <div class="transport">

@@ -105,7 +105,7 @@ function Shelf() {
       <ul class="albums">
         {shown.map((a) => {
           const here = q.album.value?.id === a.id;
-          const sounding = here && (q.engine.sound.value === "playing" || q.engine.sound.value === "loading" || q.engine.sound.value === "stalled");
+          const sounding = here && q.going.value;
           const cover = q.list.value.find((t) => t.id === a.cover_track);
           return (
             <li key={a.id} data-album={a.id}>
@@ -220,7 +220,7 @@ function near(t?: Track): void {
 
 function Song({ track, number }: { track: Track; number: number }) {
   const here = q.current.value?.id === track.id;
-  const sounding = here && (q.engine.sound.value === "playing" || q.engine.sound.value === "loading" || q.engine.sound.value === "stalled");
+  const sounding = here && q.going.value;
   const name = nameOf(track);
   return (
     <li class={`song${here ? " here" : ""}`} data-track={track.id} aria-current={here ? "true" : undefined} onPointerEnter={() => near(track)} onPointerLeave={() => near()} onPointerDown={() => q.likely(track)} onFocusIn={() => near(track)} onFocusOut={() => near()}>

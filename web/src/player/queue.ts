@@ -25,6 +25,9 @@ export const trouble = signal("");
 
 export const engine = new Engine(onTrouble, onEnded);
 
+/** Whether music is heard, or will be as soon as it can. */
+export const going = computed(() => ["playing", "loading", "stalled"].includes(engine.sound.value));
+
 /** Tells the edge what is heard. */
 export const reporter = new Reporter(engine.audio);
 reporter.start();
