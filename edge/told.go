@@ -3,9 +3,9 @@ package edge
 import (
 	"net/http"
 	"strconv"
-	"strings"
 
 	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/edge/cachestatus"
 	"github.com/melodyud/melodyud/edge/cmcd"
 	"github.com/melodyud/melodyud/edge/telemetry"
 )
@@ -54,7 +54,7 @@ func (e *Edge) tell(w http.ResponseWriter, r *http.Request, s telemetry.Segment)
 	if err != nil || n == 0 {
 		return // the player had it already
 	}
-	s.Bytes, s.Hit = n, strings.Contains(h.Get("Cache-Status"), "; hit")
+	s.Bytes, s.Hit = n, h.Get(cachestatus.Name) == cacheName+"; hit" // and not another cache's before it
 	s.Rendition, s.Query = r.PathValue("rendition"), r.URL.RawQuery
 	if cmcd.InHeaders(r.Header) {
 		s.Header = r.Header
