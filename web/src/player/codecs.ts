@@ -22,7 +22,7 @@ export interface BufferControllerLike {
 
 /**
  * followCodecs returns a buffer controller that compares a new codec with the last
- * one, not with the first. It uses nothing but its argument.
+ * one, not with the first.
  */
 export function followCodecs<T>(base: T): NonNullable<T> {
   const Base = base as new (...args: unknown[]) => BufferControllerLike;

@@ -32,10 +32,6 @@ export class Memory {
     bare.searchParams.delete("CMCD"); // what hls.js tells with it makes no other file of it.
     return this.#files.get(bare.href);
   }
-
-  get empty(): boolean {
-    return this.#files.size === 0;
-  }
 }
 
 function bytesOf(base64: string): Uint8Array {

@@ -250,11 +250,11 @@ function onTrouble(t: Trouble): void {
   }
   if (t === "refused") return giveUp(engine.refusal?.text ?? "");
   if (t === "slow") return; // hls.js goes on loading; the play button shows that it waits.
-  const again = ask;
+  const asked = ask;
   if (t === "ticket" && !renewed) {
     renewed = true;
     void renewing.now().then((could) => {
-      if (ask !== again) return;
+      if (ask !== asked) return;
       if (could) engine.goOn();
       else onTrouble(t);
     });
@@ -266,7 +266,6 @@ function onTrouble(t: Trouble): void {
     return;
   }
   const start = !engine.audio.paused;
-  const asked = ask;
   setTimeout(() => {
     if (ask === asked) void open(at, start);
   }, pause);
