@@ -81,7 +81,7 @@ export function Plays({ track }: { track: Track }) {
   if (!numbers) return null;
   const { total, days } = numbers;
   const facts = [
-    count(total.plays, "play"), `${count(total.completions, "time")} to the end`, `${count(total.skips, "skip")}, ${total.early_skips} of them early`,
+    `${count(total.completions, "time")} to the end`, `${count(total.skips, "skip")}, ${total.early_skips} of them early`,
     `${heardFor(total.hours)} heard`,
   ];
   return (
@@ -89,7 +89,7 @@ export function Plays({ track }: { track: Track }) {
       <h2 id="h-plays">Plays</h2>
       <p class="plays-total numbers" data-plays={total.plays}>{total.plays.toLocaleString()}</p>
       <Bars days={days} />
-      <p class="soft numbers">{facts.slice(1).join(" · ")}</p>
+      <p class="soft numbers">{facts.join(" · ")}</p>
       <p class="soft">A play counts once 30 seconds were heard, or all of a shorter track.</p>
     </section>
   );

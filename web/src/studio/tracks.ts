@@ -82,7 +82,7 @@ export function follow(): () => void {
 
 function take(t: Track): void {
   const before = byID.value.get(t.id);
-  byID.value = merge(byID.value, [t]);
+  learn(t);
   if (!before || before.state === t.state) return;
   if (t.state === "published") announce(`${nameOf(t)} is published.`);
   if (t.state === "refused") announce(`${nameOf(t)} was refused. ${t.refusal?.text ?? ""}`);
