@@ -1,4 +1,5 @@
 import { absolute, rebased } from "./address";
+import type { Told } from "./ads";
 import { Outbox, type Event } from "./outbox";
 
 // What happens to a play, told to the edge: when it was wanted and when it sounded,
@@ -7,7 +8,6 @@ import { Outbox, type Event } from "./outbox";
 /** AudioLike is what is watched of the audio element. */
 export interface AudioLike extends Pick<EventTarget, "addEventListener"> {
   readonly currentTime: number;
-  readonly duration: number;
   readonly paused: boolean;
   readonly ended: boolean;
   readonly seeking: boolean;
@@ -172,14 +172,14 @@ export class Reporter {
   }
 
   /** ad tells of an ad: what is one of impression, quartile, completed, skipped and error. */
-  ad(what: string, about: { ad?: string; break?: string; place?: string; quartile?: number; code?: string; position_ms?: number }): void {
-    this.#tell(`ad-${what}`, about);
+  ad(what: string, about: Told): void {
+    this.#tell(`ad-${what}`, { ...about });
   }
 
   /** report tells what was heard since the last time, and sends. */
   report(): void {
     this.#cut();
-    if (this.#play?.heard.length) this.#tell("heard", this.#position());
+    this.#tellHeard();
     this.outbox.flush();
   }
 
@@ -194,10 +194,15 @@ export class Reporter {
     this.#open = { from, to: a.currentTime, at: this.now(), rate: a.playbackRate };
   }
 
-  /** cut keeps what was heard until now, and goes on. */
-  #cut(): void {
+  /** shut keeps what was heard until now. */
+  #shut(): void {
     this.#advance();
     this.#close();
+  }
+
+  /** cut does the same, and goes on. */
+  #cut(): void {
+    this.#shut();
     this.tick();
   }
 
@@ -229,8 +234,9 @@ export class Reporter {
     };
   }
 
-  #position(): { position_ms: number } {
-    return { position_ms: Math.max(0, Math.round((this.audio.currentTime - (this.#play?.from ?? 0)) * 1000)) };
+  /** position tells where a time of the element lies in the track: now, unless another is asked for. */
+  #position(seconds = this.audio.currentTime): { position_ms: number } {
+    return { position_ms: Math.max(0, Math.round((seconds - (this.#play?.from ?? 0)) * 1000)) };
   }
 
   #tell(type: string, more: Record<string, unknown> = {}): void {
@@ -241,6 +247,10 @@ export class Reporter {
     if (p.heard.length > 0 && !type.startsWith("ad-")) e["heard"] = p.heard.splice(0, 100);
     if (p.to) this.outbox.add(p.to, e);
     else p.untold.push(e);
+  }
+
+  #tellHeard(): void {
+    if (this.#play?.heard.length) this.#tell("heard", this.#position());
   }
 
   #playing(): void {
@@ -265,8 +275,7 @@ export class Reporter {
 
   /** emptied: something else is being loaded, the same track in another quality or with another ticket. */
   #emptied(): void {
-    this.#advance();
-    this.#close();
+    this.#shut();
     this.#stalled = undefined;
     this.#settled = false;
   }
@@ -296,15 +305,13 @@ export class Reporter {
 
   /** stop tells that the music does not go on, and where. */
   #stop(type: string, more: Record<string, unknown> = {}): void {
-    this.#advance();
-    this.#close();
+    this.#shut();
     this.#stalled = undefined;
     this.#tell(type, { ...this.#position(), ...more });
   }
 
   #waiting(): void {
-    this.#advance();
-    this.#close();
+    this.#shut();
     // Waits at the start and after a jump are no stalls (P.1203).
     if (this.#play?.started && this.#settled && !this.audio.seeking && !this.audio.paused && !this.#interlude) this.#stalled = this.now();
   }
@@ -321,14 +328,13 @@ export class Reporter {
     this.#last = this.#jumped ? this.audio.currentTime : 0;
     if (!p?.started || p.over || !this.#settled || this.#interlude) return;
     const { position_ms: target_ms } = this.#position();
-    const position_ms = Math.max(0, Math.round((from - p.from) * 1000));
+    const { position_ms } = this.#position(from);
     if (position_ms !== target_ms) this.#tell("seeked", { position_ms, target_ms });
   }
 
   #ended(): void {
     if (this.#interlude) return;
-    this.#advance();
-    this.#close();
+    this.#shut();
     if (this.#play && !this.#play.over) this.#end();
     this.outbox.soon();
   }
@@ -343,8 +349,7 @@ export class Reporter {
   /** leave ends a play before its end, by the listener's wish. */
   #leave(): void {
     const p = this.#play;
-    this.#advance();
-    this.#close();
+    this.#shut();
     this.#stalled = undefined;
     this.#rendition = "";
     if (!p || p.over) return;
@@ -355,9 +360,8 @@ export class Reporter {
   }
 
   #farewell(): void {
-    this.#advance();
-    this.#close();
-    if (this.#play?.heard.length) this.#tell("heard", this.#position());
+    this.#shut();
+    this.#tellHeard();
     this.outbox.farewell();
   }
 }
