@@ -37,6 +37,16 @@ func mediaKeys(ctx context.Context, c Config, db database.DB) (*ticket.MediaKeys
 	return ticket.NewMediaKeys(keys...)
 }
 
+// listenerKey returns the secret that names accounts in tickets and listeners in facts;
+// the first process puts it into the database.
+func listenerKey(ctx context.Context, c Config, db database.DB) (ticket.Key, error) {
+	keys, err := secrets(ctx, "", "listener_keys", "l", c.Now(), db)
+	if err != nil {
+		return ticket.Key{}, fmt.Errorf("listener keys: %w", err)
+	}
+	return keys[0], nil
+}
+
 // secrets reads what was configured, or else a table, where it puts a fresh secret
 // if there is none.
 func secrets(ctx context.Context, configured, table, prefix string, now time.Time, db database.DB) ([]ticket.Key, error) {

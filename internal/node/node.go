@@ -44,6 +44,7 @@ type Node struct {
 	tickets  *ticket.Keyring
 	media    *ticket.MediaKeys
 	names    *ticket.Listeners
+	naming   ticket.Key // of names, and of the listeners in facts
 	notices  *notices.Board
 	signing  *signing.Service
 	places   *geo.Database // nil: nobody knows where listeners are
@@ -91,7 +92,10 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 
 // build makes the services, registers their addresses and lists what runs.
 func (n *Node) build(ctx context.Context) (err error) {
-	if n.names, err = listenerNames(ctx, n.config, n.backends.db); err != nil {
+	if n.naming, err = listenerKey(ctx, n.config, n.backends.db); err != nil {
+		return err
+	}
+	if n.names, err = ticket.NewListeners(n.naming); err != nil {
 		return err
 	}
 	keys, err := accounts.New(accounts.Config{
@@ -169,12 +173,12 @@ func (n *Node) buildPipeline(ctx context.Context, a *accounts.Service) error {
 	if err != nil {
 		return err
 	}
+	if !n.config.has(RoleAPI) {
+		return nil
+	}
 	counts, err := n.newInsights(tracks)
 	if err != nil {
 		return err
-	}
-	if !n.config.has(RoleAPI) {
-		return nil
 	}
 	if n.localKey, n.fresh, err = localKey(ctx, n.config, a); err != nil {
 		return err
@@ -266,12 +270,12 @@ func (n *Node) newWorkers(tracks *catalog.Service, heard *sound.Service) (*worke
 	})
 }
 
-func (n *Node) buildEdge(ctx context.Context, _ *accounts.Service) error {
+func (n *Node) buildEdge(context.Context, *accounts.Service) error {
 	peers, err := n.cachePeers()
 	if err != nil {
 		return err
 	}
-	told, err := n.newTelemetry(ctx)
+	told, err := n.newTelemetry()
 	if err != nil {
 		return err
 	}

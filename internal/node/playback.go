@@ -1,25 +1,10 @@
 package node
 
 import (
-	"context"
-	"fmt"
-
 	"github.com/melodyud/melodyud/internal/catalog"
-	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/playback"
 	"github.com/melodyud/melodyud/internal/signing"
-	"github.com/melodyud/melodyud/internal/ticket"
 )
-
-// listenerNames returns what names accounts in tickets, by a secret that the first
-// process puts into the database.
-func listenerNames(ctx context.Context, c Config, db database.DB) (*ticket.Listeners, error) {
-	keys, err := secrets(ctx, "", "listener_keys", "l", c.Now(), db)
-	if err != nil {
-		return nil, fmt.Errorf("listener keys: %w", err)
-	}
-	return ticket.NewListeners(keys[0])
-}
 
 func (n *Node) newPlayback(tracks *catalog.Service) (*playback.Service, error) {
 	house, err := n.newAds(tracks)
