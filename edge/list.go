@@ -195,7 +195,8 @@ func (e *Edge) listInit(w http.ResponseWriter, r *http.Request, l list) error {
 		return err
 	}
 	found := l.rendition(k, name)
-	stored := e.blocks.Reader(r.Context(), l.key(k, found), found.Size, 0, found.InitSize)
+	key := keyOf(l.manifests[k], found)
+	stored := e.blocks.Reader(r.Context(), key, found.Size, 0, found.InitSize)
 	raw, err := io.ReadAll(stored)
 	if err != nil {
 		return err
@@ -203,13 +204,9 @@ func (e *Edge) listInit(w http.ResponseWriter, r *http.Request, l list) error {
 	l.timing.tell(w.Header(), e.config.Now(), stored.Status())
 	body, err := fmp4.SequenceInit(raw)
 	if err != nil {
-		return fmt.Errorf("init segment of %s: %w", l.key(k, found), err)
+		return fmt.Errorf("init segment of %s: %w", key, err)
 	}
 	return media(w, r, fmt.Sprintf(`"%.20s-i"`, found.SHA256), bytes.NewReader(body))
-}
-
-func (l list) key(k int, r *melodyud.Rendition) string {
-	return "media/" + l.manifests[k].RenderHash + "/" + r.File
 }
 
 // numbered reads "<n>" + ending with 0 <= n < end.
@@ -234,7 +231,7 @@ func (e *Edge) listSegment(w http.ResponseWriter, r *http.Request, l list) error
 	}
 	found, starts := l.rendition(k, name), l.releases[k].offsets[name]
 	from, length := starts[i], starts[i+1]-starts[i]
-	key := l.key(k, found)
+	key := keyOf(l.manifests[k], found)
 	stored := e.blocks.Reader(r.Context(), key, found.Size, from, min(length, headBytes))
 	head, err := io.ReadAll(stored)
 	if err != nil {

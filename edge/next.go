@@ -44,5 +44,5 @@ func (e *Edge) warmSegments(p play, found *melodyud.Rendition, from, to int) {
 	if from >= to || to >= len(starts) {
 		return
 	}
-	e.blocks.Warm("media/"+p.manifest.RenderHash+"/"+found.File, found.Size, starts[from], starts[to]-starts[from])
+	e.blocks.Warm(keyOf(p.manifest, found), found.Size, starts[from], starts[to]-starts[from])
 }

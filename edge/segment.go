@@ -63,9 +63,14 @@ var clear = shape{
 	apply: func(body io.ReadSeeker, _ int64) (io.ReadSeeker, error) { return body, nil },
 }
 
+// keyOf is where the track file of a rendition is.
+func keyOf(m *melodyud.Manifest, r *melodyud.Rendition) string {
+	return "media/" + m.RenderHash + "/" + r.File
+}
+
 // stretch answers with a part of a track file.
 func (e *Edge) stretch(w http.ResponseWriter, r *http.Request, p play, found *melodyud.Rendition, part part, as shape) error {
-	key := "media/" + p.manifest.RenderHash + "/" + found.File
+	key := keyOf(p.manifest, found)
 	body := e.blocks.Reader(r.Context(), key, found.Size, part.offset, part.length)
 	if r.Method == http.MethodGet { // fail before the headers are out, if at all
 		if err := warm(body); err != nil {

@@ -112,7 +112,8 @@ func (e *Edge) startOfList(ctx context.Context, l list, w StartWish, rendition s
 		return Start{}, err
 	}
 	s.text(rendition+"/index.m3u8", body)
-	stored, err := e.bytesOf(ctx, play{manifest: l.manifests[0]}, l.rendition(0, rendition), part{0, l.rendition(0, rendition).InitSize})
+	first := l.rendition(0, rendition)
+	stored, err := e.bytesOf(ctx, l.manifests[0], first, part{0, first.InitSize})
 	if err != nil {
 		return Start{}, err
 	}
@@ -138,13 +139,13 @@ func (s *Start) text(path string, body []byte) {
 
 // startSound adds the init segment and the beginning of the first segment.
 func (e *Edge) startSound(ctx context.Context, p play, r *melodyud.Rendition, s *Start) error {
-	init, err := e.bytesOf(ctx, p, r, part{0, r.InitSize})
+	init, err := e.bytesOf(ctx, p.manifest, r, part{0, r.InitSize})
 	if err != nil {
 		return err
 	}
 	starts := p.offsets[r.Name]
 	size := starts[1] - starts[0]
-	head, err := e.bytesOf(ctx, p, r, part{starts[0], min(size, openingOf(p.manifest, size))})
+	head, err := e.bytesOf(ctx, p.manifest, r, part{starts[0], min(size, openingOf(p.manifest, size))})
 	if err != nil {
 		return err
 	}
@@ -162,8 +163,8 @@ func openingOf(m *melodyud.Manifest, size int64) int64 {
 	return boxes + min(mostStart, int64(float64(size)*startSound.Seconds()/max(length, startSound.Seconds())))
 }
 
-func (e *Edge) bytesOf(ctx context.Context, p play, r *melodyud.Rendition, at part) ([]byte, error) {
-	body := e.blocks.Reader(ctx, "media/"+p.manifest.RenderHash+"/"+r.File, r.Size, at.offset, at.length)
+func (e *Edge) bytesOf(ctx context.Context, m *melodyud.Manifest, r *melodyud.Rendition, at part) ([]byte, error) {
+	body := e.blocks.Reader(ctx, keyOf(m, r), r.Size, at.offset, at.length)
 	return io.ReadAll(body)
 }
 
