@@ -9,7 +9,7 @@ import { cutAtJoins } from "./joins";
 import { loadersFor, type Desk, type Refusal, type Seen } from "./loader";
 import { loudnessIn, type Loudness } from "./loudness";
 import type { Memory } from "./memory";
-import { describe, familyOf, type Quality } from "./quality";
+import { describe, familyOf, idOf, type Quality } from "./quality";
 import { remember, remembered } from "./settings";
 
 export type Sound = "idle" | "loading" | "playing" | "paused" | "stalled" | "ended" | "failed";
@@ -294,7 +294,7 @@ export class Engine {
     });
     hls.on(Events.MANIFEST_PARSED, (_e, data) => {
       this.#levels = data.levels;
-      const known = data.levels.findIndex((l) => what.rendition !== undefined && nameOf(l) === what.rendition);
+      const known = data.levels.findIndex((l) => what.rendition !== undefined && idOf(l) === what.rendition);
       if (known >= 0) hls.startLevel = known;
       else if (what.lossless) hls.startLevel = cheapestLossless(data.levels);
       this.#describe();
@@ -325,7 +325,7 @@ export class Engine {
 
   #describe(): void {
     const heard = this.heard.value?.index;
-    this.qualities.value = this.#levels.map((l, i) => describe(l as never, i, this.#flac.get(i)));
+    this.qualities.value = this.#levels.map((l, i) => describe(l, i, this.#flac.get(i)));
     if (heard !== undefined) this.heard.value = this.qualities.value[heard];
   }
 
@@ -431,11 +431,6 @@ const passing = ["ticket.expired", "ticket.invalid", "playback.not-found", "play
 /** final tells the refusals that asking again does not help against. */
 function final(r: Refusal): boolean {
   return r.status >= 400 && !r.code.startsWith("http.") && !passing.includes(r.code);
-}
-
-/** nameOf is the name of a level's rendition. */
-function nameOf(l: Level): string {
-  return String((l.attrs as Record<string, unknown>)["STABLE-VARIANT-ID"] ?? "");
 }
 
 /** startBandwidth is what is expected of the connection, in bits per second. */

@@ -39,9 +39,14 @@ export function flacLabel(f: FlacFormat | undefined): string {
   return f ? `FLAC ${f.bits} bit / ${f.rate / 1000} kHz` : "FLAC lossless";
 }
 
+/** idOf is the stable name of a level's rendition, such as aac-160; "" where the playlist has none. */
+export function idOf(level: LevelLike): string {
+  return String(level.attrs?.["STABLE-VARIANT-ID"] ?? "");
+}
+
 /** kilobits prefers the rendition's stable name ("aac-160"), then the nearest usual rate. */
 function kilobits(level: LevelLike, bitrate: number): number {
-  const named = /^aac-(\d+)$/.exec(String(level.attrs?.["STABLE-VARIANT-ID"] ?? ""));
+  const named = /^aac-(\d+)$/.exec(idOf(level));
   if (named) return Number(named[1]);
   const k = bitrate / 1000;
   const near = nominal.find((n) => Math.abs(k - n) <= n * 0.08);
