@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Track } from "../api/types";
 import { nameOf } from "../ui/format";
 import { Dots } from "../ui/icons";
-import { announce, say } from "../ui/say";
+import { say } from "../ui/say";
 import { addLast, addNext } from "./line";
 
 /** What the menu and the dock need below a row, in pixels. */
@@ -35,7 +35,6 @@ export function RowMenu({ track }: { track: Track }) {
     add(track);
     close();
     say(words, { seconds: 3 });
-    announce(words);
   };
   const press = (e: KeyboardEvent) => {
     const all = [...(list.current?.querySelectorAll("button") ?? [])];
