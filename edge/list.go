@@ -111,11 +111,7 @@ func (e *Edge) admitList(r *http.Request) (list, error) {
 	if l.releases, err = all(r.Context(), ids, find); err != nil {
 		return list{}, err
 	}
-	manifests := make([]*melodyud.Manifest, len(ids))
-	for i, one := range l.releases {
-		manifests[i] = one.manifest
-	}
-	l.sequence, err = newSequence(manifests)
+	l.sequence, err = newSequence(l.releases)
 	return l, err
 }
 

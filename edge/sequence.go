@@ -36,7 +36,11 @@ type sequence struct {
 var errNoCommon = melodyud.Refuse(melodyud.ErrConflict, "playback.no-common-quality",
 	"These tracks have no quality in common, so they cannot play as one. Play them one by one.")
 
-func newSequence(ms []*melodyud.Manifest) (*sequence, error) {
+func newSequence(tracks []*release) (*sequence, error) {
+	ms := make([]*melodyud.Manifest, len(tracks))
+	for k, one := range tracks {
+		ms[k] = one.manifest
+	}
 	s := &sequence{manifests: ms, numbers: []int{0}}
 	for _, r := range ms[0].Renditions {
 		if inAll(ms, r.Name) {

@@ -86,11 +86,7 @@ func (e *Edge) startList(ctx context.Context, w StartWish) (Start, error) {
 		return Start{}, err
 	}
 	l := list{ids: w.List, releases: found, claims: w.Claims, form: exact}
-	manifests := make([]*melodyud.Manifest, len(found))
-	for i, one := range found {
-		manifests[i] = one.manifest
-	}
-	if l.sequence, err = newSequence(manifests); err != nil {
+	if l.sequence, err = newSequence(found); err != nil {
 		return Start{}, err
 	}
 	r := w.firstOf(l.whole())
