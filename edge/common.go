@@ -55,12 +55,7 @@ func (e *Edge) admitCommon(w http.ResponseWriter, r *http.Request) (play, error)
 	if err != nil {
 		return play{}, e.unknown(from, err)
 	}
-	path := strings.TrimPrefix(r.URL.EscapedPath(), "/p/cat")
-	track, release := subject(path)
-	if err := e.guard.permit(&c, track, release, from); err != nil {
-		return play{}, err
-	}
-	if err := e.limited(&c, path); err != nil {
+	if err := e.grants(&c, strings.TrimPrefix(r.URL.EscapedPath(), "/p/cat"), from); err != nil {
 		return play{}, err
 	}
 	return e.load(r, c, t)

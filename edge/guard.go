@@ -97,6 +97,12 @@ func (e *Edge) admits(c *ticket.Claims, path string, from netip.Addr) error {
 	if err := c.Opens(path, e.config.Now()); err != nil {
 		return err
 	}
+	return e.grants(c, path, from)
+}
+
+// grants asks what is beyond the ticket's own words: the notices, the rules on
+// countries and the limits.
+func (e *Edge) grants(c *ticket.Claims, path string, from netip.Addr) error {
 	track, release := subject(path)
 	if err := e.guard.permit(c, track, release, from); err != nil {
 		return err
