@@ -62,14 +62,15 @@ func (n *Node) newStreams() (*streams.Gate, error) {
 	return g, err
 }
 
+func rateOf(perSecond float64) pace.Rate {
+	return pace.Rate{PerSecond: perSecond, Burst: max(1, int(perSecond*burstSeconds))}
+}
+
 func (n *Node) newPace() (*pace.Gate, error) {
 	l := n.config.EdgeLimits
-	rate := func(perSecond float64) pace.Rate {
-		return pace.Rate{PerSecond: perSecond, Burst: max(1, int(perSecond*burstSeconds))}
-	}
 	return pace.NewGate(pace.Config{
-		Listeners: map[ticket.Tier]pace.Rate{ticket.Free: rate(l.RateFree), ticket.Premium: rate(l.RatePremium)},
-		Strangers: rate(l.RateStranger), Metrics: n.metrics, Now: n.config.Now,
+		Listeners: map[ticket.Tier]pace.Rate{ticket.Free: rateOf(l.RateFree), ticket.Premium: rateOf(l.RatePremium)},
+		Strangers: rateOf(l.RateStranger), Metrics: n.metrics, Now: n.config.Now,
 	})
 }
 
@@ -103,7 +104,7 @@ func (n *Node) paced(next http.Handler) http.Handler {
 		return next
 	}
 	const remembered = 100_000
-	buckets, err := pace.New(pace.Rate{PerSecond: perSecond, Burst: max(1, int(perSecond*burstSeconds))}, remembered)
+	buckets, err := pace.New(rateOf(perSecond), remembered)
 	if err != nil {
 		return next // checked
 	}

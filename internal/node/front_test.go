@@ -134,6 +134,21 @@ func TestEveryVersionOfHTTPPlaysTheSame(t *testing.T) { // HLS-82, HLS-83
 	}
 }
 
+func TestTheRateOfTheAPIIsOneForAllWaysToIt(t *testing.T) {
+	t.Parallel()
+	plain, secure, cert := startTLS(t, node.Config{Data: t.TempDir(), EdgeLimits: node.EdgeLimits{RateAPI: 0.01}}) // one request in a minute and more
+	direct := &http.Transport{}
+	defer direct.CloseIdleConnections()
+	if got := fetchBy(t, direct, plain+"/v1/me"); got.status != http.StatusUnauthorized {
+		t.Errorf("the first request: %d", got.status)
+	}
+	for proto, rt := range tongues(t, cert) {
+		if got := fetchBy(t, rt, secure+"/v1/me"); got.status != http.StatusTooManyRequests {
+			t.Errorf("another by %s: %d", proto, got.status)
+		}
+	}
+}
+
 func path(t *testing.T, address string) string {
 	t.Helper()
 	u, err := url.Parse(address)

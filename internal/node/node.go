@@ -50,6 +50,7 @@ type Node struct {
 	places   *geo.Database // nil: nobody knows where listeners are
 	starts   starts
 	router   *api.Router
+	handler  http.Handler // answers requests, however they come
 	listener net.Listener
 	secure   net.Addr // for TLS; nil: none
 	runners  []runner
@@ -84,6 +85,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 		return nil, errors.Join(fmt.Errorf("cannot listen on %s: %w", c.Addr, err), n.close())
 	}
 	n.listener = c.proxies().Listen(n.listener)
+	n.handler = c.proxies().Wrap(n.paced(n.router.Handler()))
 	if err := n.listenTLS(); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
@@ -350,7 +352,7 @@ func (n *Node) Run(ctx context.Context) error {
 
 // serve answers HTTP until ctx ends, then waits for requests in hand.
 func (n *Node) serve(ctx context.Context) error {
-	server := api.NewServer(n.handler())
+	server := api.NewServer(n.handler)
 	server.ErrorLog = slog.NewLogLogger(n.log.Handler(), slog.LevelWarn)
 	front, err := n.newWire()
 	if err != nil {

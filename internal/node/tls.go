@@ -3,7 +3,6 @@ package node
 import (
 	"fmt"
 	"net"
-	"net/http"
 	"net/url"
 	"strconv"
 
@@ -31,11 +30,6 @@ func (f *Front) check() error {
 	return err
 }
 
-// handler is what answers requests, however they come.
-func (n *Node) handler() http.Handler {
-	return n.config.proxies().Wrap(n.paced(n.router.Handler()))
-}
-
 func (f *Front) proxies() front.Proxies {
 	p, _ := front.ParseProxies(f.TrustedProxies) // checked
 	return p
@@ -48,7 +42,7 @@ func (n *Node) listenTLS() error {
 		return nil
 	}
 	s, err := front.Listen(front.Config{
-		Addr: f.TLSAddr, CertFile: f.TLSCert, KeyFile: f.TLSKey, Handler: n.handler(), PublicPort: publicPort(n.config.PublicURL), Proxies: f.proxies(),
+		Addr: f.TLSAddr, CertFile: f.TLSCert, KeyFile: f.TLSKey, Handler: n.handler, PublicPort: publicPort(n.config.PublicURL), Proxies: f.proxies(),
 		Drain: n.config.requestDrain(), Logger: n.log,
 	})
 	if err != nil {
