@@ -104,7 +104,7 @@ var arrows = map[string][]string{
 	"edge/notices":         {"internal/ticket"},
 	"edge/cat":             {},
 	"edge/bearer":          {"edge/cat", "internal/ticket"},
-	"edge/cache":           {"internal/objectstore"},
+	"edge/cache":           {"edge/cachestatus", "internal/objectstore"},
 	"edge/wire":            {},
 	"edge/wire/wirebench":  {"internal/objectstore", "internal/objectstore/dir", "internal/ticket"},
 	"edge/load":            {},

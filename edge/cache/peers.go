@@ -21,6 +21,7 @@ import (
 	"time"
 
 	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/edge/cachestatus"
 )
 
 // PeersConfig is the peers' part of a Config.
@@ -195,7 +196,7 @@ func (p *peers) ask(ctx context.Context, one *peer, f *fill, blockSize int64) er
 	defer res.Body.Close()
 	switch {
 	case res.StatusCode == http.StatusOK && res.ContentLength == int64(len(f.data)):
-		return f.copy(&patient{res.Body, patience, p.patience}, Status{Tier: Peer, via: res.Header.Get("Cache-Status")})
+		return f.copy(&patient{res.Body, patience, p.patience}, Status{Tier: Peer, via: res.Header.Get(cachestatus.Name)})
 	case res.StatusCode == http.StatusNotFound, res.StatusCode == http.StatusServiceUnavailable:
 		return errPassed
 	}

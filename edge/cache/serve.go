@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/edge/cachestatus"
 	"github.com/melodyud/melodyud/internal/objectstore"
 )
 
@@ -61,7 +62,7 @@ func (c *Cache) sendPeer(w http.ResponseWriter, body *Reader, length int64) {
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Length", strconv.FormatInt(length, 10))
-	h.Set("Cache-Status", body.Status().Header("melodyud-peer"))
+	h.Set(cachestatus.Name, body.Status().Header("melodyud-peer"))
 	c.meters.peerServed.Inc()
 	out := http.NewResponseController(w)
 	for {

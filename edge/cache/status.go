@@ -1,6 +1,10 @@
 package cache
 
-import "time"
+import (
+	"time"
+
+	"github.com/melodyud/melodyud/edge/cachestatus"
+)
 
 // Tier is a place where blocks are kept.
 type Tier uint8
@@ -35,16 +39,12 @@ func (s Status) Hit() bool { return s.Tier <= Disk }
 // Header is the Cache-Status field (RFC 9211) of a response that begins with the
 // block: the members of the caches that were asked, and then that of name.
 func (s Status) Header(name string) string {
-	switch {
-	case s.Hit():
-		return name + "; hit"
-	case s.Collapsed:
-		name += "; fwd=uri-miss; stored; collapsed"
-	default:
-		name += "; fwd=uri-miss; stored"
+	if s.Hit() {
+		return cachestatus.Status{Cache: name}.String()
 	}
+	own := cachestatus.Status{Cache: name, Forward: cachestatus.URIMiss, Stored: true, Collapsed: s.Collapsed}.String()
 	if s.via != "" {
-		return s.via + ", " + name
+		return s.via + ", " + own
 	}
-	return name
+	return own
 }
