@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	melodyud "github.com/melodyud/melodyud"
@@ -257,20 +259,7 @@ func (b *batch) write() error {
 }
 
 func sorted[K comparable, V any](m map[K]V, name func(V) string) []V {
-	all := make([]V, 0, len(m))
-	for _, v := range m {
-		all = append(all, v)
-	}
-	slices.SortFunc(all, func(a, b V) int {
-		switch x, y := name(a), name(b); {
-		case x < y:
-			return -1
-		case x > y:
-			return 1
-		}
-		return 0
-	})
-	return all
+	return slices.SortedFunc(maps.Values(m), func(a, b V) int { return strings.Compare(name(a), name(b)) })
 }
 
 // sweep forgets plays that nothing more is told of, once in an hour of the facts'

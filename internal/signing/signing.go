@@ -169,9 +169,6 @@ func (s *Service) List(ctx context.Context) ([]Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(keys) == 0 {
-		return []Key{}, nil
-	}
 	return s.describe(keys), nil
 }
 
