@@ -8,6 +8,7 @@
 package httpcache
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -119,14 +120,12 @@ func prefixOf(origin *url.URL) *url.URL {
 }
 
 func (c Config) withDefaults() Config {
-	fill(&c.Bytes, defaultBytes)
-	fill(&c.Object, defaultObject)
-	c.Object = min(c.Object, c.Bytes/4)
-	fill(&c.Name, defaultName)
-	fill(&c.StaleAway, defaultAway)
-	fill(&c.Negative, defaultNegative)
-	c.Negative = max(0, c.Negative)
-	fill(&c.Silence, defaultSilence)
+	c.Bytes = cmp.Or(c.Bytes, defaultBytes)
+	c.Object = min(cmp.Or(c.Object, defaultObject), c.Bytes/4)
+	c.Name = cmp.Or(c.Name, defaultName)
+	c.StaleAway = cmp.Or(c.StaleAway, defaultAway)
+	c.Negative = max(0, cmp.Or(c.Negative, defaultNegative))
+	c.Silence = cmp.Or(c.Silence, defaultSilence)
 	if c.Targets == nil {
 		c.Targets = []string{"CDN-Cache-Control"}
 	}
@@ -140,13 +139,6 @@ func (c Config) withDefaults() Config {
 		c.Now = time.Now
 	}
 	return c
-}
-
-func fill[T comparable](v *T, fallback T) {
-	var zero T
-	if *v == zero {
-		*v = fallback
-	}
 }
 
 func answersCounter() *prometheus.CounterVec {
