@@ -115,18 +115,14 @@ const readTimeout = 10 * time.Second
 func (h *House) Read(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	r, _, err := h.c.Store.Open(ctx, HouseKey, 0, -1)
+	var in house
+	err := objectstore.ReadJSON(ctx, h.c.Store, HouseKey, maxHouse, &in)
 	if errors.Is(err, melodyud.ErrNotFound) {
 		h.ads.Store(&[]melodyud.Spot{})
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("open house ads: %w", err)
-	}
-	defer r.Close()
-	var in house
-	if err := json.NewDecoder(io.LimitReader(r, maxHouse)).Decode(&in); err != nil {
-		return fmt.Errorf("read house ads: %w", err)
+		return err
 	}
 	if in.Version != houseVersion {
 		return fmt.Errorf("house ads of version %d, this edge reads %d", in.Version, houseVersion)

@@ -2,16 +2,15 @@ package ads
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"time"
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/database"
+	"github.com/melodyud/melodyud/internal/objectstore"
 	"github.com/melodyud/melodyud/internal/plain"
 )
 
@@ -173,14 +172,9 @@ func (s *Service) manifest(ctx context.Context, id melodyud.ReleaseID) (sounds, 
 	if ok {
 		return known, nil
 	}
-	r, _, err := s.c.Store.Open(ctx, "releases/"+string(id)+"/manifest.json", 0, -1)
-	if err != nil {
-		return sounds{}, fmt.Errorf("open manifest of release %s: %w", id, err)
-	}
-	defer r.Close()
 	var m melodyud.Manifest
-	if err := json.NewDecoder(io.LimitReader(r, maxManifest)).Decode(&m); err != nil {
-		return sounds{}, fmt.Errorf("read manifest of release %s: %w", id, err)
+	if err := objectstore.ReadJSON(ctx, s.c.Store, "releases/"+string(id)+"/manifest.json", maxManifest, &m); err != nil {
+		return sounds{}, err
 	}
 	found := sounds{m.Loudness.Integrated, m.Gain}
 	s.mu.Lock()

@@ -2,10 +2,8 @@ package playback
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/objectstore"
 	"github.com/melodyud/melodyud/internal/ticket"
 )
 
@@ -93,8 +92,8 @@ func (s *Service) preview(ctx context.Context, who api.Principal, r melodyud.Tra
 // manifest reads what r's release is made of.
 func (s *Service) manifest(ctx context.Context, r melodyud.Track) (*melodyud.Manifest, error) {
 	var m melodyud.Manifest
-	if err := s.readJSON(ctx, r, "media/"+r.Release.RenderHash+"/manifest.json", maxManifest, &m); err != nil {
-		return nil, err
+	if err := objectstore.ReadJSON(ctx, s.c.Store, "media/"+r.Release.RenderHash+"/manifest.json", maxManifest, &m); err != nil {
+		return nil, fmt.Errorf("track %s: %w", r.ID, err)
 	}
 	if len(m.Segments) == 0 || m.SampleRate <= 0 || len(m.Renditions) == 0 {
 		return nil, fmt.Errorf("manifest of track %s: no segments or renditions", r.ID)
@@ -113,28 +112,12 @@ func (s *Service) previewStart(ctx context.Context, r melodyud.Track) (time.Dura
 	if r.Release.FeaturesHash == "" {
 		folder = "media/" + r.Release.RenderHash // where they were kept before they had a folder of their own
 	}
-	err := s.readJSON(ctx, r, folder+"/features.json", maxFeatures, &f)
+	err := objectstore.ReadJSON(ctx, s.c.Store, folder+"/features.json", maxFeatures, &f)
 	if err != nil && !errors.Is(err, melodyud.ErrNotFound) {
-		return 0, err
+		return 0, fmt.Errorf("track %s: %w", r.ID, err)
 	}
 	if f.PreviewStart != nil && *f.PreviewStart >= 0 && *f.PreviewStart <= r.Release.Duration.Seconds() {
 		return time.Duration(*f.PreviewStart * float64(time.Second)), nil
 	}
 	return max(0, min(r.Release.Duration/3, r.Release.Duration-s.c.PreviewLength)), nil
-}
-
-// readJSON reads an object that belongs to r's release, of limit bytes at most.
-func (s *Service) readJSON(ctx context.Context, r melodyud.Track, key string, limit int64, out any) error {
-	body, info, err := s.c.Store.Open(ctx, key, 0, -1)
-	if err != nil {
-		return fmt.Errorf("open %s of track %s: %w", key, r.ID, err)
-	}
-	defer body.Close()
-	if info.Size > limit {
-		return fmt.Errorf("%s of track %s has %d bytes", key, r.ID, info.Size)
-	}
-	if err := json.NewDecoder(io.LimitReader(body, limit)).Decode(out); err != nil {
-		return fmt.Errorf("read %s of track %s: %w", key, r.ID, err)
-	}
-	return nil
 }

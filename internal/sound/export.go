@@ -11,6 +11,7 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/objectstore"
 	"github.com/melodyud/melodyud/internal/sound/table"
 )
 
@@ -41,7 +42,7 @@ func (s *Service) Export(ctx context.Context, w io.Writer) (rows int, err error)
 
 func (s *Service) export(ctx context.Context, out *table.Writer, t melodyud.Track) (rows int, err error) {
 	var f melodyud.Features
-	err = readObject(ctx, s.c.Store, featureFolder(t)+featuresFile, &f)
+	err = objectstore.ReadJSON(ctx, s.c.Store, featureFolder(t)+featuresFile, maxDocument, &f)
 	if errors.Is(err, melodyud.ErrNotFound) {
 		return 0, nil
 	}

@@ -12,6 +12,7 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/objectstore"
 )
 
 // Register hangs the service's operations on r.
@@ -128,7 +129,7 @@ func (s *Service) open(ctx context.Context, t melodyud.Track, contentType, key s
 
 // read decodes the features of t into out.
 func (s *Service) read(ctx context.Context, t melodyud.Track, name string, out any) error {
-	err := readObject(ctx, s.c.Store, featureFolder(t)+name, out)
+	err := objectstore.ReadJSON(ctx, s.c.Store, featureFolder(t)+name, maxDocument, out)
 	if errors.Is(err, melodyud.ErrNotFound) {
 		return errUnheard
 	}

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -168,7 +167,7 @@ func (l *Lake) file(ctx context.Context, facts []kept) error {
 	for _, k := range facts {
 		fmt.Fprintln(name, k.event)
 		var f melodyud.Features
-		err := readObject(ctx, l.c.Store, "features/"+k.fact.FeaturesHash+"/"+featuresFile, &f)
+		err := objectstore.ReadJSON(ctx, l.c.Store, "features/"+k.fact.FeaturesHash+"/"+featuresFile, maxDocument, &f)
 		if errors.Is(err, melodyud.ErrNotFound) {
 			continue // withdrawn and collected
 		}
@@ -210,20 +209,4 @@ func (l *Lake) forget(ctx context.Context, facts []kept) error {
 		}
 		return nil
 	})
-}
-
-// readObject decodes an object of JSON into out.
-func readObject(ctx context.Context, store objectstore.Store, key string, out any) error {
-	body, info, err := store.Open(ctx, key, 0, -1)
-	if err != nil {
-		return fmt.Errorf("open %s: %w", key, err)
-	}
-	defer body.Close()
-	if info.Size > maxDocument {
-		return fmt.Errorf("%s has %d bytes", key, info.Size)
-	}
-	if err := json.NewDecoder(io.LimitReader(body, maxDocument)).Decode(out); err != nil {
-		return fmt.Errorf("read %s: %w", key, err)
-	}
-	return nil
 }
