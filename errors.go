@@ -3,6 +3,7 @@ package melodyud
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // The kinds of failure. Adapters translate their SDK's errors into these at the
@@ -56,6 +57,22 @@ func (r *Refusal) Because(cause error) *Refusal {
 	c.Cause = cause
 	return &c
 }
+
+// After returns r with the time until the answer will be another one, which is told
+// with a 429 or 503 (Retry-After).
+func (r *Refusal) After(wait time.Duration) error { return later{r, wait} }
+
+// later is a refusal that ends by itself.
+type later struct {
+	*Refusal
+	wait time.Duration
+}
+
+// RetryAfter is how long to wait before asking again.
+func (l later) RetryAfter() time.Duration { return l.wait }
+
+// Unwrap gives the refusal.
+func (l later) Unwrap() error { return l.Refusal }
 
 // Error returns code, text and cause, for the log.
 func (r *Refusal) Error() string {

@@ -62,24 +62,12 @@ func NewGate(c Config) (*Gate, error) {
 	return g, nil
 }
 
-// Slow is a refusal that says when to come again. It is a 503 for media, because
-// players do not come again after a 4xx.
-type Slow struct {
-	*melodyud.Refusal
-	wait time.Duration
-}
-
-// RetryAfter is the time until the next request would be taken.
-func (s Slow) RetryAfter() time.Duration { return s.wait }
-
-// Unwrap gives the refusal, for errors.As.
-func (s Slow) Unwrap() error { return s.Refusal }
-
+// errTooFast is a 503 for media, because players do not come again after a 4xx.
 var errTooFast = melodyud.Refuse(melodyud.ErrUnavailable, "playback.too-fast",
 	"These requests come faster than anybody can listen. Playing goes on by itself in a moment.")
 
-// Listener counts a request with a valid ticket. A Slow, which is ErrUnavailable,
-// says that it comes too fast.
+// Listener counts a request with a valid ticket. One that comes too fast is
+// ErrUnavailable until the next would be taken (melodyud.Refusal.After).
 func (g *Gate) Listener(c *ticket.Claims) error {
 	b := g.listeners[c.Tier]
 	if b == nil {
@@ -93,7 +81,7 @@ func (g *Gate) Listener(c *ticket.Claims) error {
 }
 
 // Stranger counts a request whose ticket is not valid, and says whether its network
-// should hear no more than Slow.
+// should hear no more than that.
 func (g *Gate) Stranger(from netip.Addr) error {
 	return g.verdict("stranger", g.strangers.Take(g.strangers.Network(from), g.now()))
 }
@@ -103,5 +91,5 @@ func (g *Gate) verdict(who string, wait time.Duration) error {
 		return nil
 	}
 	g.refused.WithLabelValues(who).Inc()
-	return Slow{errTooFast, wait}
+	return errTooFast.After(wait)
 }

@@ -134,7 +134,10 @@ func TestListenersArePacedByAccountAndPremiumIsNot(t *testing.T) {
 	}
 	err := ask("acc", "ses", ticket.Free)
 	refusal, ok := melodyud.AsRefusal(err)
-	slow, hint := errors.AsType[pace.Slow](err)
+	slow, hint := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](err)
 	if !ok || refusal.Code != "playback.too-fast" || !errors.Is(err, melodyud.ErrUnavailable) || !hint || slow.RetryAfter() != time.Second {
 		t.Errorf("%v", err) // 503 and Retry-After: standards §5.3
 	}

@@ -95,7 +95,7 @@ func (d desk) handle(w http.ResponseWriter, r *http.Request, root string) error 
 		return err
 	}
 	if wait := d.paces.Take(d.paces.Name(teller.claims.Session), teller.now); wait > 0 {
-		return later{errOften, wait}
+		return errOften.After(wait)
 	}
 	select {
 	case d.reading <- struct{}{}:

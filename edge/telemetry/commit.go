@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"context"
-	"time"
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/fault"
@@ -16,18 +15,6 @@ var (
 	errAway = melodyud.Refuse(melodyud.ErrUnavailable, "telemetry.unavailable",
 		"This cannot be kept right now. Send it again in a moment.")
 )
-
-// later is a refusal that says how long to wait.
-type later struct {
-	error
-	wait time.Duration
-}
-
-// RetryAfter is how long to wait before asking again.
-func (l later) RetryAfter() time.Duration { return l.wait }
-
-// Unwrap returns the refusal.
-func (l later) Unwrap() error { return l.error }
 
 // offer is facts that somebody waits to see kept.
 type offer struct {

@@ -13,9 +13,9 @@ func (u Use) refuse(bytes, uploads int64, now time.Time) error {
 	taken, sound := u.Bytes+u.Reserved, u.Sound+u.Expected
 	switch l := u.Limits; {
 	case l.Uploads > 0 && uploads > 0 && u.Uploads+uploads > l.Uploads:
-		return later{melodyud.Refuse(melodyud.ErrLimited, "quota.uploads", fmt.Sprintf(
+		return melodyud.Refuse(melodyud.ErrLimited, "quota.uploads", fmt.Sprintf(
 			"You have started all of your %d uploads of today. Go on %s, after midnight UTC, or ask the operator for more.",
-			l.Uploads, within(u.Resets.Sub(now)))), u.Resets.Sub(now)}
+			l.Uploads, within(u.Resets.Sub(now)))).After(u.Resets.Sub(now))
 	case l.Bytes > 0 && taken+bytes > l.Bytes:
 		return melodyud.Refuse(melodyud.ErrForbidden, "quota.bytes", fmt.Sprintf(
 			"This upload takes %s, but of your %s only %s are left%s. Withdraw tracks you no longer need, or ask the operator for more room.",
@@ -36,18 +36,6 @@ func (u Use) waiting() string {
 	}
 	return " beside the " + size(u.Reserved) + " of your unfinished uploads"
 }
-
-// later is a refusal that ends by itself.
-type later struct {
-	*melodyud.Refusal
-	wait time.Duration
-}
-
-// Unwrap gives the refusal.
-func (l later) Unwrap() error { return l.Refusal }
-
-// RetryAfter is when the answer will be another one.
-func (l later) RetryAfter() time.Duration { return l.wait }
 
 // size writes bytes as people do, in units of 1000, rounded down: what is left is
 // never shown as more than it is.

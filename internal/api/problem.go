@@ -86,7 +86,8 @@ const (
 // Fail turns any error into a problem. A Refusal keeps its code and text; of
 // every other error only the kind is told; an error of no kind is a 500 with an
 // incident id, which the access log repeats beside the error. An error with a
-// method RetryAfter() time.Duration sets that header on 429 and 503. Fail(nil) is nil.
+// method RetryAfter() time.Duration, such as Refusal.After makes, sets that header on
+// 429 and 503. Fail(nil) is nil.
 func Fail(err error) error {
 	if err == nil {
 		return nil

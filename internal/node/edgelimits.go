@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"time"
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/edge/pace"
@@ -87,15 +86,6 @@ func (n *Node) newEdgeLimits() (*streams.Gate, *pace.Gate, error) {
 var errTooFast = melodyud.Refuse(melodyud.ErrLimited, "request.too-fast",
 	"These requests come too fast. Go on more slowly after the time in Retry-After.")
 
-// tooFast is errTooFast with the time to wait.
-type tooFast struct {
-	error
-	wait time.Duration
-}
-
-func (t tooFast) RetryAfter() time.Duration { return t.wait }
-func (t tooFast) Unwrap() error             { return t.error }
-
 // paced keeps programs from asking the API faster than --rate-api: each sign-in, or
 // each network address of those who have none, by itself.
 func (n *Node) paced(next http.Handler) http.Handler {
@@ -111,7 +101,7 @@ func (n *Node) paced(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/v1/") {
 			if wait := buckets.Take(asker(buckets, r), n.config.Now()); wait > 0 {
-				api.WriteProblem(w, r, tooFast{errTooFast, wait})
+				api.WriteProblem(w, r, errTooFast.After(wait))
 				return
 			}
 		}
