@@ -9,7 +9,6 @@ import (
 	"io"
 	"math"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -19,11 +18,9 @@ import (
 	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/database/databasetest"
-	"github.com/melodyud/melodyud/internal/database/postgres"
 	"github.com/melodyud/melodyud/internal/eventlog"
 	"github.com/melodyud/melodyud/internal/objectstore"
 	"github.com/melodyud/melodyud/internal/objectstore/dir"
-	"github.com/melodyud/melodyud/internal/realtest"
 	"github.com/melodyud/melodyud/internal/ticket"
 )
 
@@ -43,20 +40,6 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	return newWorldOn(t, databasetest.Open(t))
-}
-
-// realDB gives SQLite, or in the integration run a real PostgreSQL.
-func realDB(t *testing.T) database.DB {
-	t.Helper()
-	if os.Getenv("MELODYUD_INTEGRATION") != "1" {
-		return databasetest.Open(t)
-	}
-	db, err := postgres.Open(t.Context(), realtest.Postgres(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return db
 }
 
 func newWorldOn(t *testing.T, db database.DB) *world {
@@ -338,7 +321,7 @@ func TestABreakIsTheSameWheneverItIsAskedForAndAdsShareByWeight(t *testing.T) {
 
 func TestABreakIsOwedUntilItWasHeardAndThenNotForAGap(t *testing.T) { // AD-23
 	t.Parallel()
-	w := newWorldOn(t, realDB(t))
+	w := newWorldOn(t, databasetest.OpenReal(t))
 	policy := func(who, session string) ticket.Ads {
 		t.Helper()
 		p, err := w.Policy(t.Context(), who, session)

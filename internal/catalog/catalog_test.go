@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -17,11 +16,9 @@ import (
 	"github.com/melodyud/melodyud/internal/catalog"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/database/databasetest"
-	"github.com/melodyud/melodyud/internal/database/postgres"
 	"github.com/melodyud/melodyud/internal/objectstore"
 	"github.com/melodyud/melodyud/internal/objectstore/dir"
 	"github.com/melodyud/melodyud/internal/queue"
-	"github.com/melodyud/melodyud/internal/realtest"
 	"github.com/melodyud/melodyud/internal/ticket"
 )
 
@@ -71,20 +68,6 @@ func (b *bell) heard() []string {
 	return slices.Clone(b.rung)
 }
 
-// openDB gives SQLite, or in the integration run a real PostgreSQL.
-func openDB(t *testing.T) database.DB {
-	t.Helper()
-	if os.Getenv("MELODYUD_INTEGRATION") != "1" {
-		return databasetest.Open(t)
-	}
-	db, err := postgres.Open(t.Context(), realtest.Postgres(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return db
-}
-
 type world struct {
 	*catalog.Service
 	t     *testing.T
@@ -101,7 +84,7 @@ func newWorld(t *testing.T, change ...func(*catalog.Config)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	w := &world{t: t, db: openDB(t), store: store, bell: &bell{},
+	w := &world{t: t, db: databasetest.OpenReal(t), store: store, bell: &bell{},
 		clock: &clock{now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}}
 	c := catalog.Config{Database: w.db, Store: store, Bell: w.bell,
 		Now: w.clock.Now, Jitter: func() float64 { return 0 }}

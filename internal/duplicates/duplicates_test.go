@@ -8,7 +8,6 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -17,27 +16,11 @@ import (
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/database/databasetest"
-	"github.com/melodyud/melodyud/internal/database/postgres"
 	"github.com/melodyud/melodyud/internal/duplicates"
 	"github.com/melodyud/melodyud/internal/eventlog/tables"
 	"github.com/melodyud/melodyud/internal/objectstore"
 	"github.com/melodyud/melodyud/internal/objectstore/dir"
-	"github.com/melodyud/melodyud/internal/realtest"
 )
-
-// openDB gives SQLite, or in the integration run a real PostgreSQL.
-func openDB(t *testing.T) database.DB {
-	t.Helper()
-	if os.Getenv("MELODYUD_INTEGRATION") != "1" {
-		return databasetest.Open(t)
-	}
-	db, err := postgres.Open(t.Context(), realtest.Postgres(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return db
-}
 
 type fixture struct {
 	*duplicates.Service
@@ -55,7 +38,7 @@ func newFixture(t *testing.T, changes ...func(*duplicates.Config)) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	f := &fixture{t: t, db: openDB(t), store: store, known: map[melodyud.TrackID]melodyud.Track{}}
+	f := &fixture{t: t, db: databasetest.OpenReal(t), store: store, known: map[melodyud.TrackID]melodyud.Track{}}
 	f.log = tables.New(f.db)
 	t.Cleanup(func() { _ = f.log.Close() })
 	c := duplicates.Config{DB: f.db, Store: f.store, Events: f.log, Catalog: f}

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -20,12 +19,10 @@ import (
 	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/database/databasetest"
-	"github.com/melodyud/melodyud/internal/database/postgres"
 	"github.com/melodyud/melodyud/internal/database/relay"
 	"github.com/melodyud/melodyud/internal/eventlog"
 	"github.com/melodyud/melodyud/internal/eventlog/tables"
 	"github.com/melodyud/melodyud/internal/insights"
-	"github.com/melodyud/melodyud/internal/realtest"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -36,20 +33,6 @@ const (
 	first      = melodyud.ReleaseID("rel_first")
 	second     = melodyud.ReleaseID("rel_second")
 )
-
-// openDB gives SQLite, or in the integration run a real PostgreSQL.
-func openDB(t *testing.T) database.DB {
-	t.Helper()
-	if os.Getenv("MELODYUD_INTEGRATION") != "1" {
-		return databasetest.Open(t)
-	}
-	db, err := postgres.Open(t.Context(), realtest.Postgres(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return db
-}
 
 type fixture struct {
 	*insights.Service
@@ -79,7 +62,7 @@ func (f *fixture) Authenticate(_ context.Context, secret string) (api.Principal,
 // around unless that is nil.
 func newFixture(t *testing.T, around func(eventlog.Log) eventlog.Log) *fixture {
 	t.Helper()
-	f := &fixture{t: t, db: openDB(t), told: map[string]int{}}
+	f := &fixture{t: t, db: databasetest.OpenReal(t), told: map[string]int{}}
 	f.log = tables.New(f.db)
 	t.Cleanup(func() { _ = f.log.Close() })
 	var log eventlog.Log = f.log

@@ -22,7 +22,22 @@ import (
 // does there.
 func Open(t testing.TB) database.DB {
 	t.Helper()
-	db, err := open(t)
+	return opened(t, os.Getenv("MELODYUD_TEST_DB"))
+}
+
+// OpenReal is Open, but in the integration run the database is a real PostgreSQL: for
+// what engines may understand in two ways.
+func OpenReal(t testing.TB) database.DB {
+	t.Helper()
+	if os.Getenv("MELODYUD_INTEGRATION") == "1" {
+		return opened(t, "postgres")
+	}
+	return Open(t)
+}
+
+func opened(t testing.TB, engine string) database.DB {
+	t.Helper()
+	db, err := open(t, engine)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,9 +49,9 @@ func Open(t testing.TB) database.DB {
 	return db
 }
 
-func open(t testing.TB) (database.DB, error) {
+func open(t testing.TB, engine string) (database.DB, error) {
 	t.Helper()
-	switch engine := os.Getenv("MELODYUD_TEST_DB"); engine {
+	switch engine {
 	case "", "sqlite":
 		file, err := fresh()
 		if err != nil {
