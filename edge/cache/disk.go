@@ -287,15 +287,16 @@ func (d *disk) store(p parcel) {
 // makeRoom has others leave for a prized item. One that was wanted only once is
 // welcome where there is room.
 func (d *disk) makeRoom(i *item) (welcome bool, err error) {
-	if !i.prized {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		return d.shelf.fits(i.bytes) && d.lacks()+i.bytes <= 0, nil
-	}
+	var gone []*item
 	d.mu.Lock()
-	gone := d.shelf.evict(i.bytes)
+	if i.prized {
+		gone = d.shelf.evict(i.bytes)
+	}
 	fits := d.shelf.fits(i.bytes)
-	d.mu.Unlock()
+	d.mu.Unlock() // what asks the file system may take its time, and listeners wait for mu
+	if !i.prized {
+		return fits && d.lacks()+i.bytes <= 0, nil
+	}
 	d.evicted(gone)
 	if !fits || !d.giveWay(i.bytes) {
 		return true, unix.ENOSPC
