@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -160,12 +161,7 @@ func (e *Edge) listBreak(w http.ResponseWriter, r *http.Request, l list) error {
 }
 
 func named(all []hls.Interstitial, id string) bool {
-	for _, one := range all {
-		if one.ID == id {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(all, func(one hls.Interstitial) bool { return one.ID == id })
 }
 
 // sendAssets answers which ads are heard in b: none where the ticket has no such
