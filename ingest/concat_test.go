@@ -71,7 +71,7 @@ func TestPiecesAreKeptUntilTheirFinalIsHandedOver(t *testing.T) { // TUS-5
 	t.Parallel()
 	for name, lose := range map[string]func(f *fixture, piece string){
 		"cancelled": func(f *fixture, piece string) { f.do("DELETE", piece, nil) },
-		"expired":   func(f *fixture, _ string) { f.clock.Add(40 * 24 * time.Hour) },
+		"expired":   func(f *fixture, _ string) { f.clock.Pass(40 * 24 * time.Hour) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -97,7 +97,7 @@ func TestPiecesAreKeptUntilTheirFinalIsHandedOver(t *testing.T) { // TUS-5
 			time.Sleep(50 * time.Millisecond)
 			up.Store(true)
 			for n := 0; n < patience && f.view(path).State != ingest.StateReceived; n++ {
-				f.clock.Add(10 * time.Minute) // whatever pause the last failure asked for
+				f.clock.Pass(10 * time.Minute) // whatever pause the last failure asked for
 				time.Sleep(10 * time.Millisecond)
 			}
 			f.await(path, ingest.StateReceived)
@@ -123,16 +123,16 @@ func TestJoinedPiecesGoSoonAndOthersAfterADay(t *testing.T) { // TUS-5, expirati
 	f := newFixture(t)
 	used, spare := f.piece([]byte("used")), f.piece([]byte("spare"))
 	f.join([]string{used})
-	f.clock.Add(59 * time.Minute)
+	f.clock.Pass(59 * time.Minute)
 	f.join([]string{used, used}) // as a client does that lost the first answer
-	f.clock.Add(61 * time.Minute)
+	f.clock.Pass(61 * time.Minute)
 	if a := f.do("HEAD", used, nil); a.StatusCode != 410 {
 		t.Errorf("joined an hour ago: %d", a.StatusCode)
 	}
 	if a := f.do("HEAD", spare, nil); a.StatusCode != 200 || f.view(spare).State != ingest.StateStored || f.view(spare).Expires == nil {
 		t.Errorf("never joined: %d %+v", a.StatusCode, f.view(spare))
 	}
-	f.clock.Add(24 * time.Hour)
+	f.clock.Pass(24 * time.Hour)
 	stop := f.run()
 	defer stop()
 	f.awaitNoParts()
@@ -154,7 +154,7 @@ func TestDamagedPieceNeverBecomesAMaster(t *testing.T) { // TUS-5, faults.md A4
 		if f.view(path).State == ingest.StateRefused {
 			break
 		}
-		f.clock.Add(time.Minute)
+		f.clock.Pass(time.Minute)
 		time.Sleep(2 * time.Millisecond)
 	}
 	if v := f.view(path); v.Refusal == nil || v.Refusal.Code != "upload.damaged" {

@@ -84,7 +84,7 @@ func TestCrashChild(t *testing.T) {
 		}
 		at = f.resume(path)
 	}
-	f.clock.Add(time.Minute) // past the lease of whoever crashed in mid-way
+	f.clock.Pass(time.Minute) // past the lease of whoever crashed in mid-way
 	f.await(f.remembered(path), ingest.StateReceived)
 }
 
@@ -153,7 +153,7 @@ func wantRepaired(t *testing.T, path string) {
 	if !bytes.Equal(f.object("masters/"+sha), crashData) {
 		t.Error("the master is not the file")
 	}
-	f.clock.Add(25 * time.Hour)
+	f.clock.Pass(25 * time.Hour)
 	stop := f.run()
 	defer stop()
 	for range patience {

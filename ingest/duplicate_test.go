@@ -145,7 +145,7 @@ func TestADuplicateNobodyDecidesOnExpires(t *testing.T) {
 	path := f.create(len(twice))
 	f.patch(path, 0, twice)
 	f.await(path, ingest.StateDuplicate)
-	f.clock.Add(25 * time.Hour)
+	f.clock.Pass(25 * time.Hour)
 	for range patience {
 		if len(f.parts()) == 0 {
 			break

@@ -136,7 +136,7 @@ func TestCatalogThatIsAwayIsAskedAgain(t *testing.T) {
 		if f.view(path).State == ingest.StateReceived {
 			break
 		}
-		f.clock.Add(time.Second)
+		f.clock.Pass(time.Second)
 		time.Sleep(2 * time.Millisecond)
 	}
 	f.wantMaster([]byte("12345"))
@@ -194,7 +194,7 @@ func TestDamagedPartsNeverBecomeAMaster(t *testing.T) { // faults.md A4
 				if f.view(path).State == ingest.StateRefused {
 					break
 				}
-				f.clock.Add(time.Minute)
+				f.clock.Pass(time.Minute)
 				time.Sleep(2 * time.Millisecond)
 			}
 			stop()
@@ -233,7 +233,7 @@ func TestTwoProcessesHandOverOnce(t *testing.T) {
 		defer stop()
 		f.start()
 	}
-	f.clock.Add(time.Minute)
+	f.clock.Pass(time.Minute)
 	f.await(path, ingest.StateReceived)
 	if calls.Load() != 2 {
 		t.Errorf("handed over %d times", calls.Load())
@@ -255,7 +255,7 @@ func TestOrphanedPartsGoAndLivePartsStay(t *testing.T) { // faults.md A9
 	if len(f.parts()) != 4 {
 		t.Errorf("young parts were deleted: %v", f.parts())
 	}
-	f.clock.Add(20 * time.Hour)
+	f.clock.Pass(20 * time.Hour)
 	f.patch(path, 50, make([]byte, 10)) // keeps the upload alive
 	live := ""
 	for _, key := range f.parts() {
@@ -263,7 +263,7 @@ func TestOrphanedPartsGoAndLivePartsStay(t *testing.T) { // faults.md A9
 			live = key
 		}
 	}
-	f.clock.Add(10 * time.Hour)
+	f.clock.Pass(10 * time.Hour)
 	stop = f.run()
 	for range patience {
 		if len(f.parts()) <= 2 {
@@ -289,12 +289,12 @@ func TestFinishedUploadsAreForgottenInTheEnd(t *testing.T) {
 	f.patch(path, 0, []byte("x"))
 	stop := f.run()
 	defer stop()
-	f.clock.Add(29 * 24 * time.Hour)
+	f.clock.Pass(29 * 24 * time.Hour)
 	time.Sleep(30 * time.Millisecond)
 	if a := f.do("HEAD", path, nil); a.StatusCode != 200 {
 		t.Errorf("forgotten too early: %d", a.StatusCode)
 	}
-	f.clock.Add(2 * 24 * time.Hour)
+	f.clock.Pass(2 * 24 * time.Hour)
 	for range patience {
 		if f.do("HEAD", path, nil).StatusCode == 404 {
 			break

@@ -24,6 +24,7 @@ import (
 	"github.com/melodyud/melodyud/ingest"
 	"github.com/melodyud/melodyud/ingest/resumable"
 	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/clocktest"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/database/databasetest"
 	"github.com/melodyud/melodyud/internal/objectstore"
@@ -86,23 +87,6 @@ var everybody = people{
 	"lin": {User: "usr_lin", Roles: []api.Role{api.RoleListener, api.RoleOps}},
 }
 
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // fixture is the service behind a real HTTP server.
 type fixture struct {
 	*ingest.Service
@@ -110,7 +94,7 @@ type fixture struct {
 	db      database.DB
 	store   objectstore.Store
 	catalog *catalog
-	clock   *clock
+	clock   *clocktest.Clock
 	url     string
 }
 
@@ -128,7 +112,7 @@ func newFixture(t testing.TB, change ...func(*ingest.Config)) *fixture {
 func newFixtureOn(t testing.TB, db database.DB, store objectstore.Store, change ...func(*ingest.Config)) *fixture {
 	t.Helper()
 	f := &fixture{
-		t: t, db: db, store: store, catalog: &catalog{got: map[melodyud.TrackID]melodyud.Receipt{}}, clock: &clock{now: time.Now()},
+		t: t, db: db, store: store, catalog: &catalog{got: map[melodyud.TrackID]melodyud.Receipt{}}, clock: clocktest.New(time.Now()),
 	}
 	f.start(change...)
 	return f

@@ -19,6 +19,7 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/ingest"
+	"github.com/melodyud/melodyud/internal/clocktest"
 	"github.com/melodyud/melodyud/internal/database/sqlite"
 )
 
@@ -160,7 +161,7 @@ func TestServeUntilKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, db: db, store: dirStore(t, path), clock: &clock{now: time.Now()}, catalog: &catalog{got: map[melodyud.TrackID]melodyud.Receipt{}}}
+	f := &fixture{t: t, db: db, store: dirStore(t, path), clock: clocktest.New(time.Now()), catalog: &catalog{got: map[melodyud.TrackID]melodyud.Receipt{}}}
 	f.catalog.refuse(func(r melodyud.Receipt) error {
 		return os.WriteFile(filepath.Join(path, "track-"+string(r.Track)), []byte(r.Master.SHA256), 0o600)
 	})

@@ -159,7 +159,7 @@ func (f *fixture) surviveOutages(files [][]byte, outage func()) {
 	}()
 	outages := 0
 	for ; !pause(done, 200*time.Millisecond) || outages < 3; outages++ {
-		f.clock.Add(20 * time.Second) // the leases of hand-overs that were cut off pass
+		f.clock.Pass(20 * time.Second) // the leases of hand-overs that were cut off pass
 		outage()
 	}
 	f.t.Logf("%d outages", outages)

@@ -219,13 +219,13 @@ func ended(f *fixture) string {
 
 func expired(f *fixture) string {
 	path := open(f)
-	f.clock.Add(25 * time.Hour)
+	f.clock.Pass(25 * time.Hour)
 	return path
 }
 
 func lapsed(f *fixture) string {
 	path := stored(f)
-	f.clock.Add(25 * time.Hour)
+	f.clock.Pass(25 * time.Hour)
 	return path
 }
 
@@ -334,16 +334,16 @@ func TestExpiredUploadIsGoneAtOnceAndItsPartsSoon(t *testing.T) { // expiration 
 	f := newFixture(t)
 	path := f.create(10)
 	f.patch(path, 0, []byte("1234"))
-	f.clock.Add(23 * time.Hour)
+	f.clock.Pass(23 * time.Hour)
 	if a := f.patch(path, 4, []byte("56")); a.StatusCode != 204 {
 		t.Fatalf("%d", a.StatusCode)
 	}
-	f.clock.Add(23 * time.Hour) // The last bytes came 23 hours ago, not 46.
+	f.clock.Pass(23 * time.Hour) // The last bytes came 23 hours ago, not 46.
 	expires, err := http.ParseTime(f.do("HEAD", path, nil).Header.Get("Upload-Expires"))
 	if left := expires.Sub(f.clock.Now()); err != nil || left > time.Hour || left < time.Hour-time.Minute {
 		t.Errorf("expires in %v, %v", left, err)
 	}
-	f.clock.Add(time.Hour)
+	f.clock.Pass(time.Hour)
 	for range 2 {
 		if a := f.do("HEAD", path, nil); a.StatusCode != 410 {
 			t.Errorf("HEAD: %d", a.StatusCode)

@@ -440,7 +440,7 @@ func TestStoreOutageLosesNothingAcknowledged(t *testing.T) { // faults.md A7, A8
 		t.Errorf("%+v", v)
 	}
 	down.Store("")
-	f.clock.Add(time.Minute)
+	f.clock.Pass(time.Minute)
 	f.await(path, ingest.StateReceived)
 	f.wantMaster(data)
 }

@@ -8,39 +8,22 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/accounts"
 	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/clocktest"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/database/databasetest"
 	"github.com/melodyud/melodyud/internal/ticket"
 )
 
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 type fixture struct {
 	*accounts.Service
 	db      database.DB
-	clock   *clock
+	clock   *clocktest.Clock
 	handler http.Handler
 	local   string // the secret of the all-role key
 }
@@ -75,7 +58,7 @@ func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{
 		db: databasetest.Open(t), local: accounts.NewSecret(),
-		clock: &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
+		clock: clocktest.New(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)),
 	}
 	var err error
 	if f.Service, err = accounts.New(accounts.Config{DB: f.db, Names: shout{}, Now: f.clock.Now}); err != nil {
@@ -275,11 +258,11 @@ func TestSignInLinkOpensASession(t *testing.T) {
 	if f.me(c) != 200 {
 		t.Error("the session does not work")
 	}
-	f.clock.Add(30*24*time.Hour - time.Second)
+	f.clock.Pass(30*24*time.Hour - time.Second)
 	if f.me(c) != 200 {
 		t.Error("the session ended early")
 	}
-	f.clock.Add(time.Second)
+	f.clock.Pass(time.Second)
 	if f.me(c) != 401 {
 		t.Error("the session did not end") // ASVS 7.3
 	}
@@ -359,7 +342,7 @@ func TestFailedSignInsAreLimitedByAddressAndRecover(t *testing.T) {
 	if w.Code != 429 || w.Header().Get("Retry-After") == "" {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
-	f.clock.Add(time.Minute)
+	f.clock.Pass(time.Minute)
 	f.signIn(t)
 }
 

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +15,7 @@ import (
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/ads"
 	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/api/apitest"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/database/databasetest"
 	"github.com/melodyud/melodyud/internal/eventlog"
@@ -460,26 +460,12 @@ func (w *world) Authenticate(_ context.Context, secret string) (api.Principal, e
 	return api.Principal{User: "usr_01OLGA", Roles: []api.Role{api.Role(secret)}}, nil
 }
 
-func (w *world) ask(role, method, path, body string) (int, string) {
-	w.t.Helper()
-	router, err := api.NewRouter(api.Config{Version: "test", Auth: w})
-	w.must(err)
-	w.Register(router)
-	req := httptest.NewRequest(method, path, strings.NewReader(body))
-	req.Header.Set("Content-Type", "application/json")
-	if role != "" {
-		req.Header.Set("Authorization", "Bearer "+role)
-	}
-	rec := httptest.NewRecorder()
-	router.Handler().ServeHTTP(rec, req)
-	return rec.Code, rec.Body.String()
-}
-
 func TestAdsAreForOperators(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	track := string(w.publish(new(-20.0), 20*time.Second))
 	long := string(w.publish(new(-14.0), 5*time.Minute))
+	server := apitest.Serve(t, api.Config{Auth: w}, w)
 	body := `{"track":"` + track + `","advertiser":"Vale & Sons"}`
 	for _, row := range []struct {
 		method, path, body string
@@ -494,7 +480,7 @@ func TestAdsAreForOperators(t *testing.T) {
 		{"DELETE", "/v1/ads/" + track, "", [4]int{401, 403, 403, 404}},
 	} {
 		for i, role := range []string{"", "listener", "creator", "ops"} {
-			if status, answer := w.ask(role, row.method, row.path, row.body); status != row.want[i] {
+			if status, answer, _ := server.Do(role, row.method, row.path, row.body); status != row.want[i] {
 				t.Errorf("%s %s %s as %q: %d, want %d: %s", row.method, row.path, row.body, role, status, row.want[i], answer)
 			}
 		}
@@ -502,7 +488,7 @@ func TestAdsAreForOperators(t *testing.T) {
 	if w.tracks[melodyud.TrackID(long)].Aside {
 		t.Error("a song that is no ad was set aside")
 	}
-	status, answer := w.ask("ops", "POST", "/v1/ads", body)
+	status, answer, _ := server.Do("ops", "POST", "/v1/ads", body)
 	if want := `"advertiser":"Vale \u0026 Sons","active":true,"weight":1`; status != 200 || !strings.Contains(answer, want) && !strings.Contains(answer, strings.ReplaceAll(want, `\u0026`, "&")) ||
 		!strings.Contains(answer, `"status":"levelling"`) || !strings.Contains(answer, `"loudness_lufs":-20`) {
 		t.Errorf("%d %s", status, answer)

@@ -7,48 +7,20 @@ import (
 	"time"
 
 	melodyud "github.com/melodyud/melodyud"
-	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/catalog"
 )
-
-// song publishes a track of owner with what its file's tags say.
-func (w *world) song(owner api.Principal, tags melodyud.Tags) melodyud.Track {
-	w.t.Helper()
-	id := w.receive(owner).ID
-	c := w.claim(id, melodyud.StepRender)
-	w.must(w.Storing(w.t.Context(), c, renderHash))
-	w.must(w.Rendered(w.t.Context(), c, melodyud.Rendering{Hash: renderHash, Tags: tags}))
-	c = w.claim(id, melodyud.StepPublish)
-	track, err := w.Publish(w.t.Context(), c, releaseOf(c))
-	w.must(err)
-	w.clock.pass(time.Millisecond) // ids sort by age
-	return track
-}
-
-func (w *world) album(title string) catalog.Album {
-	w.t.Helper()
-	page, err := w.Albums(w.t.Context(), 0, "")
-	w.must(err)
-	for _, a := range page.Albums {
-		if a.Title == title {
-			return a
-		}
-	}
-	w.t.Fatalf("no album %q among %+v", title, page.Albums)
-	return catalog.Album{}
-}
 
 func TestAnAlbumIsAnOwnersTracksOfOneTitleInOrder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	b := w.song(nora, melodyud.Tags{Album: "Harbour", Artist: "Nora", Disc: 1, Number: 2})
-	last := w.song(nora, melodyud.Tags{Album: "Harbour", Artist: "Nora", Disc: 2, Number: 1})
-	a := w.song(nora, melodyud.Tags{Album: " Harbour\n", Artist: "Nora", Disc: 1, Number: 1})
-	unnumbered := w.song(nora, melodyud.Tags{Album: "Harbour", Artist: "Nora", Disc: 1, Number: -7})
-	w.song(emil, melodyud.Tags{Album: "Harbour"})
-	w.song(nora, melodyud.Tags{})
+	b := w.Song(nora, melodyud.Tags{Album: "Harbour", Artist: "Nora", Disc: 1, Number: 2})
+	last := w.Song(nora, melodyud.Tags{Album: "Harbour", Artist: "Nora", Disc: 2, Number: 1})
+	a := w.Song(nora, melodyud.Tags{Album: " Harbour\n", Artist: "Nora", Disc: 1, Number: 1})
+	unnumbered := w.Song(nora, melodyud.Tags{Album: "Harbour", Artist: "Nora", Disc: 1, Number: -7})
+	w.Song(emil, melodyud.Tags{Album: "Harbour"})
+	w.Song(nora, melodyud.Tags{})
 	page, err := w.Albums(t.Context(), 0, "")
-	w.must(err)
+	w.Must(err)
 	if len(page.Albums) != 2 || page.Next != "" {
 		t.Fatalf("albums %+v", page)
 	}
@@ -57,7 +29,7 @@ func TestAnAlbumIsAnOwnersTracksOfOneTitleInOrder(t *testing.T) {
 		t.Errorf("album %+v", ours)
 	}
 	_, tracks, err := w.Album(t.Context(), ours.ID)
-	w.must(err)
+	w.Must(err)
 	var got []melodyud.TrackID
 	for _, tr := range tracks {
 		got = append(got, tr.ID)
@@ -70,36 +42,36 @@ func TestAnAlbumIsAnOwnersTracksOfOneTitleInOrder(t *testing.T) {
 func TestAnAlbumFollowsItsTracks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	one := w.song(nora, melodyud.Tags{Album: "Harbour", Artist: "Nora"})
-	two := w.song(nora, melodyud.Tags{Album: "Harbour", Artist: "Emil"})
-	id := w.album("Harbour").ID
-	if a := w.album("Harbour"); a.Artist != "" {
+	one := w.Song(nora, melodyud.Tags{Album: "Harbour", Artist: "Nora"})
+	two := w.Song(nora, melodyud.Tags{Album: "Harbour", Artist: "Emil"})
+	id := w.AlbumCalled("Harbour").ID
+	if a := w.AlbumCalled("Harbour"); a.Artist != "" {
 		t.Errorf("the artist of two artists' album is %q", a.Artist)
 	}
 	elsewhere, number := "Elsewhere", 4
 	moved, err := w.Rename(t.Context(), nora, two.ID, catalog.Names{Album: &elsewhere, Number: &number})
-	w.must(err)
-	if moved.Number != 4 || w.album("Elsewhere").Count != 1 || w.album("Harbour").Count != 1 {
+	w.Must(err)
+	if moved.Number != 4 || w.AlbumCalled("Elsewhere").Count != 1 || w.AlbumCalled("Harbour").Count != 1 {
 		t.Errorf("moved %+v", moved)
 	}
-	w.must(w.Withdraw(t.Context(), nora, one.ID))
+	w.Must(w.Withdraw(t.Context(), nora, one.ID))
 	_, _, err = w.Album(t.Context(), id)
-	w.wants(melodyud.ErrNotFound, err)
+	w.Wants(melodyud.ErrNotFound, err)
 	bad := 10_000
 	_, err = w.Rename(t.Context(), nora, two.ID, catalog.Names{Disc: &bad})
-	w.wants(melodyud.ErrInvalid, err)
+	w.Wants(melodyud.ErrInvalid, err)
 }
 
 func TestAlbumsComeInPages(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for i := range 5 {
-		w.song(nora, melodyud.Tags{Album: fmt.Sprint("Album ", i)})
+		w.Song(nora, melodyud.Tags{Album: fmt.Sprint("Album ", i)})
 	}
 	var seen []string
 	for next := melodyud.AlbumID(""); ; {
 		page, err := w.Albums(t.Context(), 2, next)
-		w.must(err)
+		w.Must(err)
 		for _, a := range page.Albums {
 			seen = append(seen, a.Title)
 		}
@@ -111,14 +83,14 @@ func TestAlbumsComeInPages(t *testing.T) {
 		t.Errorf("pages show %s", got)
 	}
 	_, err := w.Albums(t.Context(), 2, "alb_elsewhere")
-	w.wants(melodyud.ErrInvalid, err)
+	w.Wants(melodyud.ErrInvalid, err)
 }
 
 func TestAlbumsObeyTheAuthorizationMatrix(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.song(nora, melodyud.Tags{Album: "Harbour"})
-	album := string(w.album("Harbour").ID)
+	w.Song(nora, melodyud.Tags{Album: "Harbour"})
+	album := string(w.AlbumCalled("Harbour").ID)
 	server := w.serve()
 	actors := []string{"", "Nora", "Emil", "Lisa", "Olga"} // nobody, owner, creator, listener, operator
 	for _, row := range []struct {
@@ -131,7 +103,7 @@ func TestAlbumsObeyTheAuthorizationMatrix(t *testing.T) {
 		{"GET", "/v1/albums/alb_1", "", [5]int{401, 404, 404, 404, 404}},
 	} {
 		for i, who := range actors {
-			if got, body, _ := w.do(server, who, row.method, row.path, row.body); got != row.want[i] {
+			if got, body, _ := server.Do(who, row.method, row.path, row.body); got != row.want[i] {
 				t.Errorf("%s %s by %q: %d, want %d: %s", row.method, row.path, who, got, row.want[i], body)
 			}
 		}

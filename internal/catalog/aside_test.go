@@ -12,40 +12,40 @@ import (
 func TestATrackSetAsideIsInNoListenersList(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	song, spot := w.song(nora, melodyud.Tags{Album: "Harbour"}), w.song(nora, melodyud.Tags{Album: "Harbour"})
-	only := w.song(nora, melodyud.Tags{Album: "Spots"})
+	song, spot := w.Song(nora, melodyud.Tags{Album: "Harbour"}), w.Song(nora, melodyud.Tags{Album: "Harbour"})
+	only := w.Song(nora, melodyud.Tags{Album: "Spots"})
 	for _, ad := range []melodyud.Track{spot, only, only} {
 		track, err := w.SetAside(t.Context(), ad.ID)
-		w.must(err)
+		w.Must(err)
 		if !track.Aside || track.State != melodyud.StatePublished {
 			t.Errorf("%+v", track)
 		}
 	}
 	page, err := w.Published(t.Context(), catalog.Page{})
-	w.must(err)
+	w.Must(err)
 	if len(page.Tracks) != 1 || page.Tracks[0].ID != song.ID {
 		t.Errorf("listeners see %+v", page.Tracks)
 	}
 	albums, err := w.Albums(t.Context(), 0, "")
-	w.must(err)
+	w.Must(err)
 	if len(albums.Albums) != 1 || albums.Albums[0].Count != 1 {
 		t.Errorf("albums %+v", albums.Albums)
 	}
 	_, tracks, err := w.Album(t.Context(), albums.Albums[0].ID)
-	w.must(err)
+	w.Must(err)
 	if len(tracks) != 1 || tracks[0].ID != song.ID {
 		t.Errorf("the album has %+v", tracks)
 	}
 	for _, who := range []api.Principal{lisa, paul, emil} {
 		_, err := w.Audible(t.Context(), who, spot.ID)
-		w.wants(melodyud.ErrNotFound, err)
+		w.Wants(melodyud.ErrNotFound, err)
 	}
 	for _, who := range []api.Principal{nora, olga} {
 		_, err := w.Audible(t.Context(), who, spot.ID)
-		w.must(err)
+		w.Must(err)
 	}
 	own, err := w.List(t.Context(), nora, catalog.Page{})
-	w.must(err)
+	w.Must(err)
 	if len(own.Tracks) != 3 {
 		t.Errorf("their owner sees %d tracks", len(own.Tracks))
 	}
@@ -54,39 +54,39 @@ func TestATrackSetAsideIsInNoListenersList(t *testing.T) {
 func TestOnlyLivingTracksAreSetAside(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	waiting := w.receive(nora).ID
+	waiting := w.Upload(nora).ID
 	track, err := w.SetAside(t.Context(), waiting)
-	w.must(err)
+	w.Must(err)
 	if track.State != melodyud.StateReceived || !track.Aside {
 		t.Errorf("%+v", track)
 	}
-	w.must(w.Withdraw(t.Context(), nora, waiting))
+	w.Must(w.Withdraw(t.Context(), nora, waiting))
 	_, err = w.SetAside(t.Context(), waiting)
-	w.wants(melodyud.ErrConflict, err)
-	for _, id := range []melodyud.TrackID{"", "trk_1", melodyud.NewTrackID(w.clock.Now())} {
+	w.Wants(melodyud.ErrConflict, err)
+	for _, id := range []melodyud.TrackID{"", "trk_1", melodyud.NewTrackID(w.Clock.Now())} {
 		_, err = w.SetAside(t.Context(), id)
-		w.wants(melodyud.ErrNotFound, err)
+		w.Wants(melodyud.ErrNotFound, err)
 	}
 }
 
 func TestALevelledTrackIsRenderedAgainWithItsGain(t *testing.T) { // NORM-1
 	t.Parallel()
 	w := newWorld(t)
-	waiting := w.receive(nora).ID
-	w.wants(melodyud.ErrConflict, w.Level(t.Context(), waiting, -300))
-	first := w.publish(waiting)
-	w.must(w.Level(t.Context(), first.ID, -300))
-	w.wants(melodyud.ErrConflict, w.Level(t.Context(), first.ID, -400))
+	waiting := w.Upload(nora).ID
+	w.Wants(melodyud.ErrConflict, w.Level(t.Context(), waiting, -300))
+	first := w.Finish(waiting)
+	w.Must(w.Level(t.Context(), first.ID, -300))
+	w.Wants(melodyud.ErrConflict, w.Level(t.Context(), first.ID, -400))
 	during := w.track(first.ID)
 	if during.State != melodyud.StatePublished || during.Release.ID != first.Release.ID || during.Master != first.Master {
 		t.Errorf("while it is rendered: %+v", during)
 	}
-	c := w.claim(first.ID, melodyud.StepRender)
+	c := w.Take(first.ID, melodyud.StepRender)
 	if c.Track.Gain != -300 {
 		t.Errorf("the worker hears of a gain of %d", c.Track.Gain)
 	}
-	w.must(w.Fail(t.Context(), c, melodyud.ErrUnavailable))
-	w.clock.pass(time.Minute)
+	w.Must(w.Fail(t.Context(), c, melodyud.ErrUnavailable))
+	w.Clock.Pass(time.Minute)
 	second := w.render(first.ID, otherHash, 200*time.Second)
 	if second.Release.Number != 2 || second.Release.RenderHash != otherHash || second.Gain != -300 {
 		t.Errorf("%+v of %+v", second.Release, second)

@@ -12,12 +12,13 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/catalog"
+	"github.com/melodyud/melodyud/internal/catalog/catalogtest"
 )
 
 func TestOnlyOneWorkerHoldsATrack(t *testing.T) { // A11
 	t.Parallel()
 	w := newWorld(t)
-	track := w.receive(nora)
+	track := w.Upload(nora)
 	var mu sync.Mutex
 	won := 0
 	var wg sync.WaitGroup
@@ -45,29 +46,29 @@ func TestOnlyOneWorkerHoldsATrack(t *testing.T) { // A11
 func TestALapsedLeaseIsTakenOverAndItsHolderCanNoLongerWrite(t *testing.T) { // B1
 	t.Parallel()
 	w := newWorld(t)
-	ctx, track := t.Context(), w.receive(nora)
-	late := w.claim(track.ID, melodyud.StepRender)
-	w.clock.pass(45 * time.Second)
+	ctx, track := t.Context(), w.Upload(nora)
+	late := w.Take(track.ID, melodyud.StepRender)
+	w.Clock.Pass(45 * time.Second)
 	if due := w.due(); len(due) != 1 {
 		t.Fatalf("due %+v", due)
 	}
-	now := w.claim(track.ID, melodyud.StepRender)
+	now := w.Take(track.ID, melodyud.StepRender)
 	if now.Fence <= late.Fence || now.Attempt != 2 {
 		t.Errorf("late %+v, now %+v", late, now)
 	}
 	_, err := w.Renew(ctx, late, melodyud.Progress{Stage: melodyud.StageRendering, Percent: 50})
-	w.wants(melodyud.ErrConflict, err)
-	w.wants(melodyud.ErrConflict, w.Storing(ctx, late, renderHash))
-	w.wants(melodyud.ErrConflict, w.Fail(ctx, late, errors.New("late")))
-	w.wants(melodyud.ErrConflict, w.Refuse(ctx, late, melodyud.Refuse(melodyud.ErrInvalid, "late", "Late.")))
-	w.wants(melodyud.ErrConflict, w.Rendered(ctx, late, melodyud.Rendering{Hash: renderHash}))
-	w.must(w.Rendered(ctx, now, melodyud.Rendering{Hash: renderHash}))
+	w.Wants(melodyud.ErrConflict, err)
+	w.Wants(melodyud.ErrConflict, w.Storing(ctx, late, catalogtest.RenderHash))
+	w.Wants(melodyud.ErrConflict, w.Fail(ctx, late, errors.New("late")))
+	w.Wants(melodyud.ErrConflict, w.Refuse(ctx, late, melodyud.Refuse(melodyud.ErrInvalid, "late", "Late.")))
+	w.Wants(melodyud.ErrConflict, w.Rendered(ctx, late, melodyud.Rendering{Hash: catalogtest.RenderHash}))
+	w.Must(w.Rendered(ctx, now, melodyud.Rendering{Hash: catalogtest.RenderHash}))
 	old := now
-	now = w.claim(track.ID, melodyud.StepPublish)
+	now = w.Take(track.ID, melodyud.StepPublish)
 	late.Release, late.RenderHash = now.Release, now.RenderHash
 	for _, c := range []melodyud.Claim{late, old} {
-		_, err = w.Publish(ctx, c, releaseOf(now))
-		w.wants(melodyud.ErrConflict, err)
+		_, err = w.Publish(ctx, c, catalogtest.ReleaseOf(now))
+		w.Wants(melodyud.ErrConflict, err)
 	}
 	if got := w.track(track.ID); got.State != melodyud.StateReceived {
 		t.Errorf("state %s", got.State)
@@ -77,18 +78,18 @@ func TestALapsedLeaseIsTakenOverAndItsHolderCanNoLongerWrite(t *testing.T) { // 
 func TestRenewingKeepsALeaseAndShowsProgress(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	track := w.receive(nora)
-	c := w.claim(track.ID, melodyud.StepRender)
+	track := w.Upload(nora)
+	c := w.Take(track.ID, melodyud.StepRender)
 	for i := range 20 {
-		w.clock.pass(30 * time.Second)
+		w.Clock.Pass(30 * time.Second)
 		until, err := w.Renew(t.Context(), c, melodyud.Progress{Stage: melodyud.StageRendering, Percent: i})
-		w.must(err)
-		if until != w.clock.Now().Add(45*time.Second) {
+		w.Must(err)
+		if until != w.Clock.Now().Add(45*time.Second) {
 			t.Fatalf("until %v", until)
 		}
 	}
 	_, err := w.Claim(t.Context(), track.ID, melodyud.StepRender, "other")
-	w.wants(melodyud.ErrConflict, err)
+	w.Wants(melodyud.ErrConflict, err)
 	if p := w.track(track.ID).Progress; p != (melodyud.Progress{Stage: melodyud.StageRendering, Percent: 19, Attempt: 1}) {
 		t.Errorf("progress %+v", p)
 	}
@@ -97,27 +98,27 @@ func TestRenewingKeepsALeaseAndShowsProgress(t *testing.T) {
 func TestFailuresWaitLongerEachTimeAndEndAsADeadLetter(t *testing.T) { // B7
 	t.Parallel()
 	w := newWorld(t)
-	track := w.receive(nora)
+	track := w.Upload(nora)
 	pauses := []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second}
 	for i, pause := range pauses {
-		c := w.claim(track.ID, melodyud.StepRender)
+		c := w.Take(track.ID, melodyud.StepRender)
 		if c.Attempt != i+1 {
 			t.Errorf("attempt %d is called %d", i+1, c.Attempt)
 		}
-		w.must(w.Fail(t.Context(), c, fmt.Errorf("no. %d", i)))
-		w.clock.pass(pause - time.Millisecond)
+		w.Must(w.Fail(t.Context(), c, fmt.Errorf("no. %d", i)))
+		w.Clock.Pass(pause - time.Millisecond)
 		if _, err := w.Claim(t.Context(), track.ID, melodyud.StepRender, "early"); !errors.Is(err, melodyud.ErrConflict) {
 			t.Errorf("claimed before its time: %v", err)
 		}
-		w.clock.pass(time.Millisecond)
+		w.Clock.Pass(time.Millisecond)
 	}
-	w.must(w.Fail(t.Context(), w.claim(track.ID, melodyud.StepRender), errors.New("the last\x00 straw \xff")))
-	w.clock.pass(time.Hour)
+	w.Must(w.Fail(t.Context(), w.Take(track.ID, melodyud.StepRender), errors.New("the last\x00 straw \xff")))
+	w.Clock.Pass(time.Hour)
 	if due := w.due(); len(due) != 0 {
 		t.Errorf("due %+v", due)
 	}
 	dead, err := w.Dead(t.Context(), 10)
-	w.must(err)
+	w.Must(err)
 	if len(dead) != 1 || dead[0].Track != track.ID || dead[0].Reason != "the last straw \uFFFD" || dead[0].Attempt != 5 || dead[0].Owner != nora.User {
 		t.Errorf("dead %+v", dead)
 	}
@@ -129,17 +130,17 @@ func TestFailuresWaitLongerEachTimeAndEndAsADeadLetter(t *testing.T) { // B7
 func TestDyingWithoutAWordCountsAndThePoisonIsBuriedAfterFive(t *testing.T) { // B6
 	t.Parallel()
 	w := newWorld(t)
-	track := w.receive(nora)
+	track := w.Upload(nora)
 	for range 5 {
-		c := w.claim(track.ID, melodyud.StepRender)
+		c := w.Take(track.ID, melodyud.StepRender)
 		_, err := w.Renew(t.Context(), c, melodyud.Progress{Stage: melodyud.StageRendering, Percent: 40})
-		w.must(err)
-		w.clock.pass(time.Minute)
+		w.Must(err)
+		w.Clock.Pass(time.Minute)
 	}
 	_, err := w.Claim(t.Context(), track.ID, melodyud.StepRender, "sixth")
-	w.wants(melodyud.ErrNotFound, err)
+	w.Wants(melodyud.ErrNotFound, err)
 	dead, err := w.Dead(t.Context(), 10)
-	w.must(err)
+	w.Must(err)
 	if len(dead) != 1 || !strings.Contains(dead[0].Reason, "died") {
 		t.Errorf("dead %+v", dead)
 	}
@@ -155,25 +156,25 @@ func TestAnHourOfOutageBurnsNoAttempt(t *testing.T) { // A8
 		fmt.Errorf("put: %w", melodyud.ErrLimited),
 	} {
 		w := newWorld(t)
-		track := w.receive(nora)
-		end := w.clock.Now().Add(time.Hour)
+		track := w.Upload(nora)
+		end := w.Clock.Now().Add(time.Hour)
 		tries := 0
-		for w.clock.Now().Before(end) {
+		for w.Clock.Now().Before(end) {
 			if len(w.due()) == 0 {
-				w.clock.pass(time.Second)
+				w.Clock.Pass(time.Second)
 				continue
 			}
-			c := w.claim(track.ID, melodyud.StepRender)
+			c := w.Take(track.ID, melodyud.StepRender)
 			if c.Attempt != 1 {
 				t.Fatalf("attempt %d after %d tries", c.Attempt, tries)
 			}
-			w.must(w.Fail(t.Context(), c, outage))
+			w.Must(w.Fail(t.Context(), c, outage))
 			tries++
 		}
 		if tries < 100 || tries > 200 {
 			t.Errorf("%d tries in an hour", tries)
 		}
-		w.clock.pass(30 * time.Second)
+		w.Clock.Pass(30 * time.Second)
 		if len(w.due()) != 1 {
 			t.Error("not due half a minute after the outage")
 		}
@@ -183,22 +184,22 @@ func TestAnHourOfOutageBurnsNoAttempt(t *testing.T) { // A8
 func TestAStoppedWorkerGivesItsWorkBackAtOnce(t *testing.T) { // B13
 	t.Parallel()
 	w := newWorld(t)
-	track := w.receive(nora)
+	track := w.Upload(nora)
 	for range 20 {
-		c := w.claim(track.ID, melodyud.StepRender)
+		c := w.Take(track.ID, melodyud.StepRender)
 		if c.Attempt != 1 {
 			t.Fatalf("attempt %d", c.Attempt)
 		}
-		w.must(w.Fail(t.Context(), c, context.Canceled))
+		w.Must(w.Fail(t.Context(), c, context.Canceled))
 	}
 }
 
 func TestARefusedTrackTellsItsCreatorWhy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	track := w.receive(nora)
+	track := w.Upload(nora)
 	refusal := melodyud.Refuse(melodyud.ErrInvalid, "audio.too-short", "Shorter than a second. Send a longer one.")
-	w.must(w.Refuse(t.Context(), w.claim(track.ID, melodyud.StepRender), refusal.Because(errors.New("secret"))))
+	w.Must(w.Refuse(t.Context(), w.Take(track.ID, melodyud.StepRender), refusal.Because(errors.New("secret"))))
 	got := w.track(track.ID)
 	if got.State != melodyud.StateRefused || got.Refusal == nil || got.Refusal.Code != refusal.Code || got.Refusal.Text != refusal.Text {
 		t.Errorf("got %+v, %+v", got, got.Refusal)
@@ -207,20 +208,20 @@ func TestARefusedTrackTellsItsCreatorWhy(t *testing.T) {
 		t.Errorf("facts %v", facts)
 	}
 	_, err := w.Claim(t.Context(), track.ID, melodyud.StepRender, "again")
-	w.wants(melodyud.ErrNotFound, err)
+	w.Wants(melodyud.ErrNotFound, err)
 }
 
 func TestPublishingTwiceGivesOneReleaseAndOneFact(t *testing.T) { // A11, crash point 19
 	t.Parallel()
 	w := newWorld(t)
-	track := w.receive(nora)
-	w.must(w.Rendered(t.Context(), w.claim(track.ID, melodyud.StepRender), melodyud.Rendering{Hash: renderHash}))
-	c := w.claim(track.ID, melodyud.StepPublish)
+	track := w.Upload(nora)
+	w.Must(w.Rendered(t.Context(), w.Take(track.ID, melodyud.StepRender), melodyud.Rendering{Hash: catalogtest.RenderHash}))
+	c := w.Take(track.ID, melodyud.StepPublish)
 	for range 3 {
-		got, err := w.Publish(t.Context(), c, releaseOf(c))
-		w.must(err)
+		got, err := w.Publish(t.Context(), c, catalogtest.ReleaseOf(c))
+		w.Must(err)
 		if got.State != melodyud.StatePublished || got.Release == nil || got.Release.Number != 1 ||
-			got.Release.ID != c.Release || got.Release.RenderHash != renderHash || got.Release.Duration != 200*time.Second || !got.Release.HasCover {
+			got.Release.ID != c.Release || got.Release.RenderHash != catalogtest.RenderHash || got.Release.Duration != 200*time.Second || !got.Release.HasCover {
 			t.Errorf("got %+v, %+v", got, got.Release)
 		}
 	}
@@ -232,16 +233,16 @@ func TestPublishingTwiceGivesOneReleaseAndOneFact(t *testing.T) { // A11, crash 
 func TestAPublishStepThatFailsGoesBackToRenderingUnderTheSameRelease(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	track := w.receive(nora)
-	w.must(w.Rendered(t.Context(), w.claim(track.ID, melodyud.StepRender), melodyud.Rendering{Hash: renderHash}))
-	first := w.claim(track.ID, melodyud.StepPublish)
+	track := w.Upload(nora)
+	w.Must(w.Rendered(t.Context(), w.Take(track.ID, melodyud.StepRender), melodyud.Rendering{Hash: catalogtest.RenderHash}))
+	first := w.Take(track.ID, melodyud.StepPublish)
 	if first.Attempt != 1 {
 		t.Errorf("publishing is attempt %d", first.Attempt)
 	}
-	w.must(w.Fail(t.Context(), first, errors.New("an object is damaged")))
-	w.clock.pass(time.Minute)
-	w.must(w.Rendered(t.Context(), w.claim(track.ID, melodyud.StepRender), melodyud.Rendering{Hash: renderHash}))
-	second := w.claim(track.ID, melodyud.StepPublish)
+	w.Must(w.Fail(t.Context(), first, errors.New("an object is damaged")))
+	w.Clock.Pass(time.Minute)
+	w.Must(w.Rendered(t.Context(), w.Take(track.ID, melodyud.StepRender), melodyud.Rendering{Hash: catalogtest.RenderHash}))
+	second := w.Take(track.ID, melodyud.StepPublish)
 	if second.Attempt != 2 || second.Release != first.Release {
 		t.Errorf("first %+v, second %+v", first, second)
 	}
@@ -250,53 +251,53 @@ func TestAPublishStepThatFailsGoesBackToRenderingUnderTheSameRelease(t *testing.
 func TestPublishingAnotherRenderThanTheHandedOverOneIsAConflict(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	track := w.receive(nora)
-	w.must(w.Rendered(t.Context(), w.claim(track.ID, melodyud.StepRender), melodyud.Rendering{Hash: renderHash}))
-	c := w.claim(track.ID, melodyud.StepPublish)
-	rel := releaseOf(c)
+	track := w.Upload(nora)
+	w.Must(w.Rendered(t.Context(), w.Take(track.ID, melodyud.StepRender), melodyud.Rendering{Hash: catalogtest.RenderHash}))
+	c := w.Take(track.ID, melodyud.StepPublish)
+	rel := catalogtest.ReleaseOf(c)
 	rel.RenderHash = strings.Repeat("f", 32)
 	_, err := w.Publish(t.Context(), c, rel)
-	w.wants(melodyud.ErrConflict, err)
+	w.Wants(melodyud.ErrConflict, err)
 }
 
 func TestRetryRevivesADeadLetterWithAllItsAttempts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(c *catalog.Config) { c.MaxAttempts = 1 })
-	track := w.receive(nora)
-	w.wants(melodyud.ErrNotFound, w.Retry(t.Context(), melodyud.NewTrackID(w.clock.Now())))
-	w.wants(melodyud.ErrNotFound, w.Retry(t.Context(), "nonsense"))
-	old := w.claim(track.ID, melodyud.StepRender)
-	w.wants(melodyud.ErrConflict, w.Retry(t.Context(), track.ID)) // a worker is at it
-	w.must(w.Fail(t.Context(), old, errors.New("broken")))
-	w.must(w.Retry(t.Context(), track.ID))
+	track := w.Upload(nora)
+	w.Wants(melodyud.ErrNotFound, w.Retry(t.Context(), melodyud.NewTrackID(w.Clock.Now())))
+	w.Wants(melodyud.ErrNotFound, w.Retry(t.Context(), "nonsense"))
+	old := w.Take(track.ID, melodyud.StepRender)
+	w.Wants(melodyud.ErrConflict, w.Retry(t.Context(), track.ID)) // a worker is at it
+	w.Must(w.Fail(t.Context(), old, errors.New("broken")))
+	w.Must(w.Retry(t.Context(), track.ID))
 	if stage := w.track(track.ID).Progress.Stage; stage != melodyud.StageQueued {
 		t.Errorf("after the retry it is %s", stage)
 	}
 	if dead, _ := w.Dead(t.Context(), 10); len(dead) != 0 {
 		t.Errorf("dead %+v", dead)
 	}
-	c := w.claim(track.ID, melodyud.StepRender)
+	c := w.Take(track.ID, melodyud.StepRender)
 	if c.Attempt != 1 || c.Fence <= old.Fence {
 		t.Errorf("old %+v, new %+v", old, c)
 	}
-	w.wants(melodyud.ErrConflict, w.Fail(t.Context(), old, errors.New("late")))
-	w.must(w.Rendered(t.Context(), c, melodyud.Rendering{Hash: renderHash}))
-	c = w.claim(track.ID, melodyud.StepPublish)
-	_, err := w.Publish(t.Context(), c, releaseOf(c))
-	w.must(err)
-	w.wants(melodyud.ErrConflict, w.Retry(t.Context(), track.ID))
+	w.Wants(melodyud.ErrConflict, w.Fail(t.Context(), old, errors.New("late")))
+	w.Must(w.Rendered(t.Context(), c, melodyud.Rendering{Hash: catalogtest.RenderHash}))
+	c = w.Take(track.ID, melodyud.StepPublish)
+	_, err := w.Publish(t.Context(), c, catalogtest.ReleaseOf(c))
+	w.Must(err)
+	w.Wants(melodyud.ErrConflict, w.Retry(t.Context(), track.ID))
 }
 
 func TestTheBacklogCountsWhatIsOwed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(c *catalog.Config) { c.MaxAttempts = 1 })
-	held, waiting, dead, gone := w.receive(nora), w.receive(nora), w.receive(nora), w.receive(nora)
-	w.must(w.Fail(t.Context(), w.claim(dead.ID, melodyud.StepRender), errors.New("broken")))
-	w.must(w.Withdraw(t.Context(), nora, gone.ID))
-	w.clock.pass(time.Minute)
-	w.claim(held.ID, melodyud.StepRender)
+	held, waiting, dead, gone := w.Upload(nora), w.Upload(nora), w.Upload(nora), w.Upload(nora)
+	w.Must(w.Fail(t.Context(), w.Take(dead.ID, melodyud.StepRender), errors.New("broken")))
+	w.Must(w.Withdraw(t.Context(), nora, gone.ID))
+	w.Clock.Pass(time.Minute)
+	w.Take(held.ID, melodyud.StepRender)
 	b, err := w.Backlog(t.Context())
-	w.must(err)
+	w.Must(err)
 	want := melodyud.Backlog{Dead: 1, Steps: []melodyud.StepBacklog{
 		{Step: melodyud.StepCollect, Owed: 1, Due: 1, Oldest: time.Minute},
 		{Step: melodyud.StepRender, Owed: 2, Due: 1, Held: 1, Oldest: time.Minute},
@@ -312,16 +313,16 @@ func TestTheBacklogCountsWhatIsOwed(t *testing.T) {
 func TestWithdrawingStopsTheWorkerBeforeItsObjectsAreCollected(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	track := w.receive(nora)
-	c := w.claim(track.ID, melodyud.StepRender)
-	w.must(w.Withdraw(t.Context(), nora, track.ID))
+	track := w.Upload(nora)
+	c := w.Take(track.ID, melodyud.StepRender)
+	w.Must(w.Withdraw(t.Context(), nora, track.ID))
 	_, err := w.Renew(t.Context(), c, melodyud.Progress{})
-	w.wants(melodyud.ErrConflict, err)
-	w.wants(melodyud.ErrConflict, w.Rendered(t.Context(), c, melodyud.Rendering{Hash: renderHash}))
+	w.Wants(melodyud.ErrConflict, err)
+	w.Wants(melodyud.ErrConflict, w.Rendered(t.Context(), c, melodyud.Rendering{Hash: catalogtest.RenderHash}))
 	if due := w.due(); len(due) != 0 {
 		t.Errorf("collected while the worker may write: %+v", due)
 	}
-	w.clock.pass(45 * time.Second)
+	w.Clock.Pass(45 * time.Second)
 	if due := w.due(); len(due) != 1 || due[0].Step != melodyud.StepCollect {
 		t.Errorf("due %+v", due)
 	}
@@ -334,23 +335,23 @@ func TestCollectingKeepsWhatAnotherTrackUses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
-	one, two := w.publish(w.receive(nora).ID), w.publish(w.receive(emil).ID)
-	w.must(w.Withdraw(ctx, nora, one.ID))
-	c := w.claim(one.ID, melodyud.StepCollect)
+	one, two := w.Finish(w.Upload(nora).ID), w.Finish(w.Upload(emil).ID)
+	w.Must(w.Withdraw(ctx, nora, one.ID))
+	c := w.Take(one.ID, melodyud.StepCollect)
 	left, err := w.Collect(ctx, c)
-	w.must(err)
+	w.Must(err)
 	if !slices.Equal(left.Releases, []melodyud.ReleaseID{one.Release.ID}) || left.Masters != nil || left.RenderHashes != nil {
 		t.Errorf("left %+v", left)
 	}
-	w.must(w.Collected(ctx, c, left))
-	w.must(w.Withdraw(ctx, emil, two.ID))
-	c = w.claim(two.ID, melodyud.StepCollect)
+	w.Must(w.Collected(ctx, c, left))
+	w.Must(w.Withdraw(ctx, emil, two.ID))
+	c = w.Take(two.ID, melodyud.StepCollect)
 	left, err = w.Collect(ctx, c)
-	w.must(err)
-	if !slices.Equal(left.Masters, []string{two.Master.SHA256}) || !slices.Equal(left.RenderHashes, []string{renderHash}) {
+	w.Must(err)
+	if !slices.Equal(left.Masters, []string{two.Master.SHA256}) || !slices.Equal(left.RenderHashes, []string{catalogtest.RenderHash}) {
 		t.Errorf("left %+v", left)
 	}
-	w.must(w.Collected(ctx, c, left))
+	w.Must(w.Collected(ctx, c, left))
 	if due := w.due(); len(due) != 0 {
 		t.Errorf("due %+v", due)
 	}
@@ -360,31 +361,31 @@ func TestAnUploadOfBytesBeingCollectedWaitsAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
-	old := w.receive(nora)
-	w.must(w.Withdraw(ctx, nora, old.ID))
-	c := w.claim(old.ID, melodyud.StepCollect)
+	old := w.Upload(nora)
+	w.Must(w.Withdraw(ctx, nora, old.ID))
+	c := w.Take(old.ID, melodyud.StepCollect)
 	left, err := w.Collect(ctx, c)
-	w.must(err)
-	r := w.receipt(emil) // the same bytes, stored again
+	w.Must(err)
+	r := w.Receipt(emil) // the same bytes, stored again
 	_, err = w.Receive(ctx, r)
-	w.wants(melodyud.ErrUnavailable, err)
-	w.must(w.store.Delete(ctx, "masters/"+left.Masters[0]))
-	w.must(w.Collected(ctx, c, left))
+	w.Wants(melodyud.ErrUnavailable, err)
+	w.Must(w.Store.Delete(ctx, "masters/"+left.Masters[0]))
+	w.Must(w.Collected(ctx, c, left))
 	_, err = w.Receive(ctx, r) // seen in the store before it was deleted
-	w.wants(melodyud.ErrUnavailable, err)
-	w.master("the sound")
+	w.Wants(melodyud.ErrUnavailable, err)
+	w.Master("the sound")
 	_, err = w.Receive(ctx, r)
-	w.must(err)
+	w.Must(err)
 }
 
 func TestARestartTakesUpTheWorkOfItsEarlierLifeAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	mine, theirs := w.receive(nora), w.receive(nora)
+	mine, theirs := w.Upload(nora), w.Upload(nora)
 	old, err := w.Claim(t.Context(), mine.ID, melodyud.StepRender, "here/one")
-	w.must(err)
+	w.Must(err)
 	_, err = w.Claim(t.Context(), theirs.ID, melodyud.StepRender, "hereafter/one")
-	w.must(err)
+	w.Must(err)
 	if n, err := w.Lapse(t.Context(), "here"); n != 1 || err != nil {
 		t.Fatalf("%d leases ended, %v", n, err)
 	}
@@ -392,10 +393,10 @@ func TestARestartTakesUpTheWorkOfItsEarlierLifeAtOnce(t *testing.T) {
 		t.Errorf("due %+v", due)
 	}
 	again, err := w.Claim(t.Context(), mine.ID, melodyud.StepRender, "here/two")
-	w.must(err)
+	w.Must(err)
 	if again.Attempt != 2 {
 		t.Errorf("attempt %d", again.Attempt)
 	}
 	_, err = w.Renew(t.Context(), old, melodyud.Progress{Stage: melodyud.StageRendering})
-	w.wants(melodyud.ErrConflict, err) // a zombie stays fenced off
+	w.Wants(melodyud.ErrConflict, err) // a zombie stays fenced off
 }

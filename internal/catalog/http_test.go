@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -15,24 +14,13 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/api/apitest"
 	"github.com/melodyud/melodyud/internal/catalog"
 )
 
-// people signs in everybody by their name.
-type people []api.Principal
-
-func (all people) Authenticate(_ context.Context, secret string) (api.Principal, error) {
-	for _, p := range all {
-		if p.Name == secret {
-			return p, nil
-		}
-	}
-	return api.Principal{}, melodyud.ErrUnauthenticated
-}
-
 // revocable is people until it is revoked, and nobody then.
 type revocable struct {
-	people
+	apitest.People
 	revoked atomic.Bool
 }
 
@@ -40,21 +28,18 @@ func (r *revocable) Authenticate(ctx context.Context, secret string) (api.Princi
 	if r.revoked.Load() {
 		return api.Principal{}, melodyud.ErrUnauthenticated
 	}
-	return r.people.Authenticate(ctx, secret)
+	return r.People.Authenticate(ctx, secret)
 }
 
 // serve starts the API over the catalog, and its Run.
-func (w *world) serve() *httptest.Server {
+func (w *world) serve() *apitest.Server {
 	w.t.Helper()
-	return w.serveTo(&revocable{people: people{nora, emil, lisa, paul, olga}})
+	return w.serveTo(&revocable{People: apitest.Everybody()})
 }
 
-func (w *world) serveTo(who *revocable) *httptest.Server {
+func (w *world) serveTo(who *revocable) *apitest.Server {
 	w.t.Helper()
-	router, err := api.NewRouter(api.Config{Auth: who})
-	w.must(err)
-	w.Register(router)
-	server := httptest.NewServer(router.Handler())
+	server := apitest.Serve(w.t, api.Config{Auth: who}, w) // closed only once every stream has ended
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
@@ -63,30 +48,8 @@ func (w *world) serveTo(who *revocable) *httptest.Server {
 		if err := <-done; err != nil {
 			w.t.Errorf("run: %v", err)
 		}
-		server.Close() // returns only once every stream has ended
 	})
 	return server
-}
-
-func (w *world) do(server *httptest.Server, who, method, path, body string, header ...string) (int, string, http.Header) {
-	w.t.Helper()
-	req, err := http.NewRequestWithContext(w.t.Context(), method, server.URL+path, strings.NewReader(body))
-	w.must(err)
-	if who != "" {
-		req.Header.Set("Authorization", "Bearer "+who)
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	res, err := server.Client().Do(req)
-	w.must(err)
-	defer res.Body.Close()
-	raw, err := io.ReadAll(res.Body)
-	w.must(err)
-	return res.StatusCode, string(raw), res.Header
 }
 
 // TestTheAuthorizationMatrix holds every operation against every actor and every
@@ -94,11 +57,11 @@ func (w *world) do(server *httptest.Server, who, method, path, body string, head
 func TestTheAuthorizationMatrix(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	pending := w.receive(nora).ID
-	gone := w.receive(nora).ID
-	published := w.publish(w.receive(nora).ID).ID
+	pending := w.Upload(nora).ID
+	gone := w.Upload(nora).ID
+	published := w.Finish(w.Upload(nora).ID).ID
 	server := w.serve()
-	missing := melodyud.NewTrackID(w.clock.Now())
+	missing := melodyud.NewTrackID(w.Clock.Now())
 	actors := []string{"", "Nora", "Emil", "Lisa", "Olga"} // nobody, owner, creator, listener, operator
 	for _, row := range []struct {
 		method, path, body string
@@ -121,13 +84,13 @@ func TestTheAuthorizationMatrix(t *testing.T) {
 			"{missing}", string(missing), "{gone}", string(gone)).Replace(row.path)
 		var others, none string
 		for i, who := range actors {
-			status, body, _ := w.do(server, who, row.method, path, row.body)
+			status, body, _ := server.Do(who, row.method, path, row.body)
 			if status != row.want[i] {
 				t.Errorf("%s %s as %q: %d, want %d: %s", row.method, row.path, who, status, row.want[i], body)
 			}
 			if status == 404 && who == "Emil" {
 				others = body
-				_, none, _ = w.do(server, who, row.method, strings.Replace(path, string(published), string(missing), 1), row.body)
+				_, none, _ = server.Do(who, row.method, strings.Replace(path, string(published), string(missing), 1), row.body)
 			}
 		}
 		if others != none {
@@ -139,9 +102,9 @@ func TestTheAuthorizationMatrix(t *testing.T) {
 func TestATrackIsShownAsAgreed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	track := w.publish(w.receive(nora).ID)
+	track := w.Finish(w.Upload(nora).ID)
 	server := w.serve()
-	_, body, _ := w.do(server, "Nora", "GET", "/v1/tracks/"+string(track.ID), "")
+	_, body, _ := server.Do("Nora", "GET", "/v1/tracks/"+string(track.ID), "")
 	want := `{"id":"` + string(track.ID) + `","state":"published","title":"Morning Light","artist":"From the file","album":"",` +
 		`"file_name":"Morning Light.flac","created":"2026-05-01T12:00:00Z","updated":"2026-05-01T12:00:00Z",` +
 		`"master":{"sha256":"` + track.Master.SHA256 + `","size":9},"progress":{"stage":"done","percent":100,"attempt":1},` +
@@ -149,7 +112,7 @@ func TestATrackIsShownAsAgreed(t *testing.T) {
 	if got := strings.TrimSpace(body); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	_, body, _ = w.do(server, "Lisa", "GET", "/v1/catalog", "")
+	_, body, _ = server.Do("Lisa", "GET", "/v1/catalog", "")
 	if strings.Contains(body, "sha256") || strings.Contains(body, "file_name") || !strings.Contains(body, string(track.ID)) {
 		t.Errorf("listeners see %s", body)
 	}
@@ -162,12 +125,12 @@ func TestBadPagesAreRefusedInWords(t *testing.T) {
 	for query, want := range map[string]int{
 		"limit=0": 422, "limit=101": 422, "limit=x": 422, "state=lost": 422, "cursor=" + url.QueryEscape("' OR 1"): 400, "": 200,
 	} {
-		status, body, _ := w.do(server, "Nora", "GET", "/v1/tracks?"+query, "")
+		status, body, _ := server.Do("Nora", "GET", "/v1/tracks?"+query, "")
 		if status != want {
 			t.Errorf("%q: %d %s", query, status, body)
 		}
 	}
-	if _, body, _ := w.do(server, "Nora", "GET", "/v1/tracks", ""); strings.TrimSpace(body) != `{"tracks":[]}` {
+	if _, body, _ := server.Do("Nora", "GET", "/v1/tracks", ""); strings.TrimSpace(body) != `{"tracks":[]}` {
 		t.Errorf("an empty list is %s", body)
 	}
 }
@@ -179,13 +142,13 @@ type events struct {
 	r    *bufio.Scanner
 }
 
-func (w *world) follow(server *httptest.Server, who, path string) *events {
+func (w *world) follow(server *apitest.Server, who, path string) *events {
 	w.t.Helper()
 	req, err := http.NewRequestWithContext(w.t.Context(), "GET", server.URL+path, nil)
-	w.must(err)
+	w.Must(err)
 	req.Header.Set("Authorization", "Bearer "+who)
 	res, err := server.Client().Do(req)
-	w.must(err)
+	w.Must(err)
 	w.t.Cleanup(func() { _ = res.Body.Close() })
 	if res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/event-stream" {
 		w.t.Fatalf("%s: %d %v", path, res.StatusCode, res.Header)
@@ -230,13 +193,13 @@ func (e *events) until(fits func(shown) bool) {
 func TestOneTracksEventsEndWithItsFate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fastEvents)
-	track := w.receive(nora)
+	track := w.Upload(nora)
 	server := w.serve()
 	stream := w.follow(server, "Nora", "/v1/tracks/"+string(track.ID)+"/events")
 	if got, _ := stream.next(); got.State != melodyud.StateReceived {
 		t.Errorf("first %+v", got)
 	}
-	w.publish(track.ID)
+	w.Finish(track.ID)
 	stream.until(func(s shown) bool { return s.State == melodyud.StatePublished })
 	if got, ok := stream.next(); ok {
 		t.Errorf("after the end: %+v", got)
@@ -246,17 +209,17 @@ func TestOneTracksEventsEndWithItsFate(t *testing.T) {
 func TestEventsTellOfOnesOwnTracksOnlyAlsoWhenAnotherProcessChangesThem(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fastEvents)
-	mine, theirs := w.receive(nora), w.receive(emil)
+	mine, theirs := w.Upload(nora), w.Upload(emil)
 	server := w.serve()
 	stream := w.follow(server, "Nora", "/v1/events")
 	stream.until(func(s shown) bool { return s.ID == mine.ID })
-	other, err := catalog.New(catalog.Config{Database: w.db, Store: w.store, Bell: w.bell, Now: w.clock.Now})
-	w.must(err)
+	other, err := catalog.New(catalog.Config{Database: w.DB, Store: w.Store, Bell: w.bell, Now: w.Clock.Now})
+	w.Must(err)
 	for _, title := range []string{"One", "Two"} {
 		_, err = other.Rename(t.Context(), emil, theirs.ID, catalog.Names{Title: &title})
-		w.must(err)
+		w.Must(err)
 		_, err = other.Rename(t.Context(), nora, mine.ID, catalog.Names{Title: &title})
-		w.must(err)
+		w.Must(err)
 		stream.until(func(s shown) bool {
 			if s.ID != mine.ID {
 				t.Errorf("told of %+v", s)
@@ -270,15 +233,15 @@ func TestEventStreamsAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fastEvents)
 	server := w.serve()
-	w.receive(nora)
+	w.Upload(nora)
 	for range 16 {
 		w.follow(server, "Nora", "/v1/events")
 	}
-	status, body, header := w.do(server, "Nora", "GET", "/v1/events", "")
+	status, body, header := server.Do("Nora", "GET", "/v1/events", "")
 	if status != 429 || !strings.Contains(body, "events.limit") || header.Get("Retry-After") == "" {
 		t.Errorf("%d %s %v", status, body, header)
 	}
-	w.receive(emil)
+	w.Upload(emil)
 	w.follow(server, "Emil", "/v1/events")
 }
 
@@ -300,8 +263,8 @@ func TestAnIdleStreamIsKeptAliveByComments(t *testing.T) {
 func TestAStreamEndsWhenItsKeyIsRevoked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fastEvents, func(c *catalog.Config) { c.EventHeartbeat = 5 * time.Millisecond })
-	mine := w.receive(nora)
-	who := &revocable{people: people{nora}}
+	mine := w.Upload(nora)
+	who := &revocable{People: apitest.People{nora}}
 	stream := w.follow(w.serveTo(who), "Nora", "/v1/events")
 	stream.until(func(s shown) bool { return s.ID == mine.ID })
 	who.revoked.Store(true)

@@ -9,17 +9,18 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/catalog"
+	"github.com/melodyud/melodyud/internal/catalog/catalogtest"
 )
 
 func TestReceivingTwiceGivesOneTrackAndOneFact(t *testing.T) { // B8
 	t.Parallel()
 	w := newWorld(t)
-	r := w.receipt(nora)
+	r := w.Receipt(nora)
 	first, err := w.Receive(t.Context(), r)
-	w.must(err)
+	w.Must(err)
 	r.Tags.Title = "Another name"
 	again, err := w.Receive(t.Context(), r)
-	w.must(err)
+	w.Must(err)
 	if first.Title != again.Title || again.State != melodyud.StateReceived || again.Owner != nora.User {
 		t.Errorf("first %+v, again %+v", first, again)
 	}
@@ -35,7 +36,7 @@ func TestALostRingDoesNotLoseTheTrack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.bell.err = melodyud.ErrUnavailable
-	track := w.receive(nora)
+	track := w.Upload(nora)
 	if due := w.due(); len(due) != 1 || due[0].Track != track.ID || due[0].Step != melodyud.StepRender {
 		t.Errorf("due %+v", due)
 	}
@@ -52,7 +53,7 @@ func TestAReceiptThatMakesNoSenseIsInvalid(t *testing.T) {
 		"path":       func(r *melodyud.Receipt) { r.Master.SHA256 = strings.Repeat("../", 21) + "x" },
 		"upper case": func(r *melodyud.Receipt) { r.Master.SHA256 = strings.ToUpper(r.Master.SHA256) },
 	} {
-		r := w.receipt(nora)
+		r := w.Receipt(nora)
 		spoil(&r)
 		if _, err := w.Receive(t.Context(), r); melodyud.Kind(err) != melodyud.ErrInvalid {
 			t.Errorf("%s: %v", name, err)
@@ -63,24 +64,24 @@ func TestAReceiptThatMakesNoSenseIsInvalid(t *testing.T) {
 func TestAnotherOwnersTrackIDIsAConflict(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	r := w.receipt(nora)
+	r := w.Receipt(nora)
 	_, err := w.Receive(t.Context(), r)
-	w.must(err)
+	w.Must(err)
 	r.Owner = emil.User
 	_, err = w.Receive(t.Context(), r)
-	w.wants(melodyud.ErrConflict, err)
+	w.Wants(melodyud.ErrConflict, err)
 }
 
 func TestAMasterThatIsNotInTheStoreIsNotReceived(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	r := w.receipt(nora)
-	w.must(w.store.Delete(t.Context(), "masters/"+r.Master.SHA256))
+	r := w.Receipt(nora)
+	w.Must(w.Store.Delete(t.Context(), "masters/"+r.Master.SHA256))
 	_, err := w.Receive(t.Context(), r)
-	w.wants(melodyud.ErrUnavailable, err)
-	w.master("the sound")
+	w.Wants(melodyud.ErrUnavailable, err)
+	w.Master("the sound")
 	_, err = w.Receive(t.Context(), r)
-	w.must(err)
+	w.Must(err)
 }
 
 func TestTextIsFitToBeShownAnywhere(t *testing.T) { // A13
@@ -97,10 +98,10 @@ func TestTextIsFitToBeShownAnywhere(t *testing.T) { // A13
 		strings.Repeat("é", 400):               strings.Repeat("é", 300),
 		strings.Repeat("a", 299) + "e\u0301bc": strings.Repeat("a", 299) + "é",
 	} {
-		r := w.receipt(nora)
+		r := w.Receipt(nora)
 		r.Tags.Title = in
 		track, err := w.Receive(t.Context(), r)
-		w.must(err)
+		w.Must(err)
 		if track.Title != want || !utf8.ValidString(track.Title) {
 			t.Errorf("%q became %q", in, track.Title)
 		}
@@ -116,12 +117,12 @@ func TestNamesComeFromTheCreatorThenTheFileThenItsName(t *testing.T) {
 		{"", "", "", "Untitled"},
 	} {
 		w := newWorld(t)
-		r := w.receipt(nora)
+		r := w.Receipt(nora)
 		r.Tags.Title, r.FileName = one.typed, one.file
 		_, err := w.Receive(t.Context(), r)
-		w.must(err)
-		c := w.claim(r.Track, melodyud.StepRender)
-		w.must(w.Rendered(t.Context(), c, melodyud.Rendering{Hash: renderHash, Tags: melodyud.Tags{Title: one.tag}}))
+		w.Must(err)
+		c := w.Take(r.Track, melodyud.StepRender)
+		w.Must(w.Rendered(t.Context(), c, melodyud.Rendering{Hash: catalogtest.RenderHash, Tags: melodyud.Tags{Title: one.tag}}))
 		if got := w.track(r.Track).Title; got != one.want {
 			t.Errorf("%+v: title %q", one, got)
 		}
@@ -133,16 +134,16 @@ func TestListsAreOwnedNewestFirstAndInPages(t *testing.T) {
 	w := newWorld(t)
 	var want []melodyud.TrackID
 	for range 7 {
-		want = append(want, w.receive(nora).ID)
-		w.clock.pass(time.Second)
+		want = append(want, w.Upload(nora).ID)
+		w.Clock.Pass(time.Second)
 	}
-	w.receive(emil)
+	w.Upload(emil)
 	slices.Reverse(want)
 	var got []melodyud.TrackID
 	page := catalog.Page{Limit: 3}
 	for n := 0; ; n++ {
 		list, err := w.List(t.Context(), nora, page)
-		w.must(err)
+		w.Must(err)
 		for _, track := range list.Tracks {
 			got = append(got, track.ID)
 		}
@@ -154,29 +155,29 @@ func TestListsAreOwnedNewestFirstAndInPages(t *testing.T) {
 		t.Errorf("got %v\nwant %v", got, want)
 	}
 	_, err := w.List(t.Context(), nora, catalog.Page{Limit: 101})
-	w.wants(melodyud.ErrInvalid, err)
+	w.Wants(melodyud.ErrInvalid, err)
 	_, err = w.List(t.Context(), nora, catalog.Page{Cursor: "x' OR 1=1"})
-	w.wants(melodyud.ErrInvalid, err)
+	w.Wants(melodyud.ErrInvalid, err)
 }
 
 func TestWithdrawnTracksLeaveTheListsAndCannotBeRenamed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	track := w.publish(w.receive(nora).ID)
-	w.must(w.Withdraw(t.Context(), nora, track.ID))
-	w.must(w.Withdraw(t.Context(), nora, track.ID))
+	track := w.Finish(w.Upload(nora).ID)
+	w.Must(w.Withdraw(t.Context(), nora, track.ID))
+	w.Must(w.Withdraw(t.Context(), nora, track.ID))
 	list, err := w.List(t.Context(), nora, catalog.Page{})
-	w.must(err)
+	w.Must(err)
 	public, err := w.Published(t.Context(), catalog.Page{})
-	w.must(err)
+	w.Must(err)
 	gone, err := w.List(t.Context(), nora, catalog.Page{State: melodyud.StateWithdrawn})
-	w.must(err)
+	w.Must(err)
 	if len(list.Tracks) != 0 || len(public.Tracks) != 0 || len(gone.Tracks) != 1 {
 		t.Errorf("own %d, public %d, withdrawn %d", len(list.Tracks), len(public.Tracks), len(gone.Tracks))
 	}
 	title := "New"
 	_, err = w.Rename(t.Context(), nora, track.ID, catalog.Names{Title: &title})
-	w.wants(melodyud.ErrConflict, err)
+	w.Wants(melodyud.ErrConflict, err)
 	if got, want := w.facts(), []string{"received", "published", "withdrawn"}; !slices.Equal(got, want) {
 		t.Errorf("facts %v, want %v", got, want)
 	}
@@ -185,17 +186,17 @@ func TestWithdrawnTracksLeaveTheListsAndCannotBeRenamed(t *testing.T) {
 func TestRenamingToldOnceAndOnlyIfItChanges(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	track := w.receive(nora)
+	track := w.Upload(nora)
 	title, empty := "New", " \n"
 	for range 2 {
 		got, err := w.Rename(t.Context(), nora, track.ID, catalog.Names{Title: &title})
-		w.must(err)
+		w.Must(err)
 		if got.Title != "New" {
 			t.Errorf("title %q", got.Title)
 		}
 	}
 	_, err := w.Rename(t.Context(), nora, track.ID, catalog.Names{Title: &empty})
-	w.wants(melodyud.ErrInvalid, err)
+	w.Wants(melodyud.ErrInvalid, err)
 	if got := w.facts(); !slices.Equal(got, []string{"received", "renamed"}) {
 		t.Errorf("facts %v", got)
 	}
@@ -205,11 +206,11 @@ func TestATwinIsAnotherTrackOfTheSameCreatorsSameBytes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
-	first := w.receive(nora)
-	w.receive(emil)
+	first := w.Upload(nora)
+	w.Upload(emil)
 	twin := func(owner melodyud.UserID, than melodyud.TrackID) melodyud.TrackID {
 		id, err := w.Twin(ctx, owner, first.Master.SHA256, than)
-		w.must(err)
+		w.Must(err)
 		return id
 	}
 	if got := twin(nora.User, ""); got != first.ID {
@@ -218,11 +219,11 @@ func TestATwinIsAnotherTrackOfTheSameCreatorsSameBytes(t *testing.T) {
 	if got := twin(nora.User, first.ID); got != "" {
 		t.Errorf("its own twin is %q", got)
 	}
-	w.publish(first.ID)
+	w.Finish(first.ID)
 	if got := twin(nora.User, ""); got != first.ID {
 		t.Errorf("published: %q", got)
 	}
-	w.must(w.Withdraw(ctx, nora, first.ID))
+	w.Must(w.Withdraw(ctx, nora, first.ID))
 	if got := twin(nora.User, ""); got != "" {
 		t.Errorf("withdrawn: %q", got)
 	}

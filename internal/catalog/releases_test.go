@@ -7,44 +7,45 @@ import (
 	"time"
 
 	melodyud "github.com/melodyud/melodyud"
+	"github.com/melodyud/melodyud/internal/catalog/catalogtest"
 )
 
 // replacement is a receipt that gives track other bytes.
 func (w *world) replacement(track melodyud.Track, bytes string) melodyud.Receipt {
 	return melodyud.Receipt{
-		Track: track.ID, Owner: track.Owner, Upload: melodyud.NewUploadID(w.clock.Now()), Replaces: true,
-		FileName: bytes + ".wav", Master: w.master(bytes),
+		Track: track.ID, Owner: track.Owner, Upload: melodyud.NewUploadID(w.Clock.Now()), Replaces: true,
+		FileName: bytes + ".wav", Master: w.Master(bytes),
 	}
 }
 
 // render takes what is owed to a track through both steps, under a render hash of its own.
 func (w *world) render(id melodyud.TrackID, hash string, length time.Duration) melodyud.Track {
 	w.t.Helper()
-	c := w.claim(id, melodyud.StepRender)
-	w.must(w.Storing(w.t.Context(), c, hash))
-	w.must(w.Rendered(w.t.Context(), c, melodyud.Rendering{Hash: hash}))
-	c = w.claim(id, melodyud.StepPublish)
-	rel := releaseOf(c)
+	c := w.Take(id, melodyud.StepRender)
+	w.Must(w.Storing(w.t.Context(), c, hash))
+	w.Must(w.Rendered(w.t.Context(), c, melodyud.Rendering{Hash: hash}))
+	c = w.Take(id, melodyud.StepPublish)
+	rel := catalogtest.ReleaseOf(c)
 	rel.Duration = length
 	track, err := w.Publish(w.t.Context(), c, rel)
-	w.must(err)
+	w.Must(err)
 	return track
 }
 
 // collect runs what is owed to the collector.
 func (w *world) collect(id melodyud.TrackID) melodyud.Leftovers {
 	w.t.Helper()
-	c := w.claim(id, melodyud.StepCollect)
+	c := w.Take(id, melodyud.StepCollect)
 	left, err := w.Collect(w.t.Context(), c)
-	w.must(err)
-	w.must(w.Collected(w.t.Context(), c, left))
+	w.Must(err)
+	w.Must(w.Collected(w.t.Context(), c, left))
 	return left
 }
 
 func (w *world) releases(id melodyud.TrackID) []melodyud.Release {
 	w.t.Helper()
 	_, all, err := w.Releases(w.t.Context(), nora, id)
-	w.must(err)
+	w.Must(err)
 	return all
 }
 
@@ -53,10 +54,10 @@ const otherHash = "fedcba9876543210fedcba9876543210"
 func TestListenersHearTheOldReleaseUntilTheNewOneIsPublished(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := w.publish(w.receive(nora).ID)
+	first := w.Finish(w.Upload(nora).ID)
 	r := w.replacement(first, "a better mix")
 	track, err := w.Receive(t.Context(), r)
-	w.must(err)
+	w.Must(err)
 	if track.ID != first.ID || track.State != melodyud.StatePublished || track.Release.ID != first.Release.ID ||
 		track.Progress.Stage != melodyud.StageQueued || track.Master.SHA256 != r.Master.SHA256 {
 		t.Fatalf("while it waits: %+v", track)
@@ -70,7 +71,7 @@ func TestListenersHearTheOldReleaseUntilTheNewOneIsPublished(t *testing.T) {
 		t.Errorf("afterwards: %+v", second)
 	}
 	_, err = w.Receive(t.Context(), r) // told again: nothing happens
-	w.must(err)
+	w.Must(err)
 	if due := w.due(); len(due) != 0 {
 		t.Errorf("due %+v", due)
 	}
@@ -86,27 +87,27 @@ func TestListenersHearTheOldReleaseUntilTheNewOneIsPublished(t *testing.T) {
 func TestOfTwoReplacementsTheLatestCounts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	track := w.publish(w.receive(nora).ID)
+	track := w.Finish(w.Upload(nora).ID)
 	one, two := w.replacement(track, "one"), w.replacement(track, "two")
 	_, err := w.Receive(t.Context(), one)
-	w.must(err)
-	late := w.claim(track.ID, melodyud.StepRender)
-	w.must(w.Storing(t.Context(), late, otherHash))
+	w.Must(err)
+	late := w.Take(track.ID, melodyud.StepRender)
+	w.Must(w.Storing(t.Context(), late, otherHash))
 	_, err = w.Receive(t.Context(), two)
-	w.must(err)
+	w.Must(err)
 	_, err = w.Renew(t.Context(), late, melodyud.Progress{})
-	w.wants(melodyud.ErrConflict, err) // its worker stops
-	w.wants(melodyud.ErrConflict, w.Rendered(t.Context(), late, melodyud.Rendering{Hash: otherHash}))
+	w.Wants(melodyud.ErrConflict, err) // its worker stops
+	w.Wants(melodyud.ErrConflict, w.Rendered(t.Context(), late, melodyud.Rendering{Hash: otherHash}))
 	_, err = w.Receive(t.Context(), one) // its hand-over is repeated after a crash
-	w.must(err)
-	now := w.render(track.ID, renderHash, time.Minute)
+	w.Must(err)
+	now := w.render(track.ID, catalogtest.RenderHash, time.Minute)
 	if now.Release.FileName != "two.wav" || now.Release.Number != 2 {
 		t.Errorf("published %+v", now.Release)
 	}
 	if due := w.due(); len(due) != 0 {
 		t.Errorf("its worker may still be writing, and %+v is due", due)
 	}
-	w.clock.pass(time.Minute)
+	w.Clock.Pass(time.Minute)
 	left := w.collect(track.ID)
 	if !slices.Equal(left.Masters, []string{one.Master.SHA256}) || !slices.Equal(left.RenderHashes, []string{otherHash}) || left.Releases != nil {
 		t.Errorf("left %+v", left)
@@ -116,16 +117,16 @@ func TestOfTwoReplacementsTheLatestCounts(t *testing.T) {
 func TestReplacingATrackThatWasNeverPublishedStartsItAnew(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	track := w.receive(nora)
-	late := w.claim(track.ID, melodyud.StepRender)
+	track := w.Upload(nora)
+	late := w.Take(track.ID, melodyud.StepRender)
 	_, err := w.Receive(t.Context(), w.replacement(track, "the right file"))
-	w.must(err)
-	w.wants(melodyud.ErrConflict, w.Refuse(t.Context(), late, melodyud.Refuse(melodyud.ErrInvalid, "audio.too-short", "Too short.")))
+	w.Must(err)
+	w.Wants(melodyud.ErrConflict, w.Refuse(t.Context(), late, melodyud.Refuse(melodyud.ErrInvalid, "audio.too-short", "Too short.")))
 	now := w.render(track.ID, otherHash, time.Minute)
 	if now.Release.Number != 1 || now.Release.FileName != "the right file.wav" {
 		t.Errorf("published %+v", now.Release)
 	}
-	w.clock.pass(time.Minute)
+	w.Clock.Pass(time.Minute)
 	if left := w.collect(track.ID); !slices.Equal(left.Masters, []string{track.Master.SHA256}) {
 		t.Errorf("left %+v", left)
 	}
@@ -134,18 +135,18 @@ func TestReplacingATrackThatWasNeverPublishedStartsItAnew(t *testing.T) {
 func TestARefusedReplacementLeavesTheTrackAsItWas(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	track := w.publish(w.receive(nora).ID)
+	track := w.Finish(w.Upload(nora).ID)
 	r := w.replacement(track, "not music")
 	_, err := w.Receive(t.Context(), r)
-	w.must(err)
-	c := w.claim(track.ID, melodyud.StepRender)
-	w.must(w.Refuse(t.Context(), c, melodyud.Refuse(melodyud.ErrInvalid, "audio.unknown", "This is no music.")))
+	w.Must(err)
+	c := w.Take(track.ID, melodyud.StepRender)
+	w.Must(w.Refuse(t.Context(), c, melodyud.Refuse(melodyud.ErrInvalid, "audio.unknown", "This is no music.")))
 	now := w.track(track.ID)
 	if now.State != melodyud.StatePublished || now.Release.ID != track.Release.ID || now.Master != track.Master ||
 		now.FileName != track.FileName || now.Refusal == nil || now.Refusal.Code != "audio.unknown" || now.Progress.Stage != melodyud.StageDone {
 		t.Errorf("track %+v", now)
 	}
-	w.clock.pass(time.Minute)
+	w.Clock.Pass(time.Minute)
 	if left := w.collect(track.ID); !slices.Equal(left.Masters, []string{r.Master.SHA256}) || left.Releases != nil {
 		t.Errorf("left %+v", left)
 	}
@@ -157,7 +158,7 @@ func TestARefusedReplacementLeavesTheTrackAsItWas(t *testing.T) {
 	}
 	again := w.replacement(track, "music")
 	_, err = w.Receive(t.Context(), again)
-	w.must(err)
+	w.Must(err)
 	if now := w.track(track.ID); now.Refusal != nil {
 		t.Errorf("a new try shows the old refusal %v", now.Refusal)
 	}
@@ -167,23 +168,23 @@ func TestAnOlderReleaseIsHeardAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
-	first := w.publish(w.receive(nora).ID)
-	w.must(w.ChoosePreview(ctx, nora, first.ID, 150))
+	first := w.Finish(w.Upload(nora).ID)
+	w.Must(w.ChoosePreview(ctx, nora, first.ID, 150))
 	_, err := w.Receive(ctx, w.replacement(first, "shorter"))
-	w.must(err)
+	w.Must(err)
 	second := w.render(first.ID, otherHash, 40*time.Second)
 	if second.PreviewStart != nil {
 		t.Errorf("the preview begins at %v of 40 s", *second.PreviewStart)
 	}
 	pending := w.replacement(first, "never heard")
 	_, err = w.Receive(ctx, pending)
-	w.must(err)
+	w.Must(err)
 	back, err := w.Restore(ctx, nora, first.ID, first.Release.ID)
-	w.must(err)
+	w.Must(err)
 	if back.Release.ID != first.Release.ID || back.Master != first.Master || back.Progress.Stage != melodyud.StageDone {
 		t.Errorf("restored %+v", back)
 	}
-	w.clock.pass(time.Minute)
+	w.Clock.Pass(time.Minute)
 	if left := w.collect(first.ID); !slices.Equal(left.Masters, []string{pending.Master.SHA256}) {
 		t.Errorf("left %+v: what is still a release must stay", left)
 	}
@@ -193,7 +194,7 @@ func TestAnOlderReleaseIsHeardAgain(t *testing.T) {
 	if got := w.facts(); !slices.Equal(got, []string{"received", "published", "replacing", "published", "replacing", "restored"}) {
 		t.Errorf("facts %v", got)
 	}
-	w.must(w.Withdraw(ctx, nora, first.ID))
+	w.Must(w.Withdraw(ctx, nora, first.ID))
 	left := w.collect(first.ID)
 	if len(left.Masters) != 2 || len(left.Releases) != 2 || len(left.RenderHashes) != 2 {
 		t.Errorf("left of the withdrawn track %+v", left)
@@ -204,9 +205,9 @@ func TestOnlyTheOwnerReplacesAndRestores(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := t.Context()
-	track := w.publish(w.receive(nora).ID)
-	gone := w.receive(nora)
-	w.must(w.Withdraw(ctx, nora, gone.ID))
+	track := w.Finish(w.Upload(nora).ID)
+	gone := w.Upload(nora)
+	w.Must(w.Withdraw(ctx, nora, gone.ID))
 	for name, one := range map[string]struct {
 		do   func(context.Context) error
 		want error

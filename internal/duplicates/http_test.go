@@ -2,15 +2,14 @@ package duplicates_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/api/apitest"
 )
 
 // Track implements the catalog: owners see their own, operators all.
@@ -20,32 +19,6 @@ func (f *fixture) Track(_ context.Context, who api.Principal, id melodyud.TrackI
 		return melodyud.Track{}, melodyud.ErrNotFound
 	}
 	return t, nil
-}
-
-// Authenticate takes a user's name and role for a key.
-func (f *fixture) Authenticate(_ context.Context, secret string) (api.Principal, error) {
-	name, role, _ := strings.Cut(secret, ":")
-	return api.Principal{User: melodyud.UserID(name), Roles: []api.Role{api.Role(role)}}, nil
-}
-
-func (f *fixture) ask(key, method, path string) (int, map[string]any) {
-	f.t.Helper()
-	router, err := api.NewRouter(api.Config{Version: "test", Auth: f})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.Register(router)
-	req := httptest.NewRequest(method, path, nil)
-	req.Header.Set("Authorization", "Bearer "+key)
-	rec := httptest.NewRecorder()
-	router.Handler().ServeHTTP(rec, req)
-	body := map[string]any{}
-	if rec.Body.Len() > 0 {
-		if err := json.Unmarshal(rec.Body.Bytes(), &body); err != nil {
-			f.t.Fatal(err)
-		}
-	}
-	return rec.Code, body
 }
 
 const (
@@ -60,7 +33,8 @@ func TestOwnersSeeTheirOwnTracksNamedAndOthersNot(t *testing.T) {
 	f.learn(1, nora, of(a.lists.Print[16:]))
 	f.learn(2, emil, a)
 	path := fmt.Sprintf("/v1/tracks/%s/duplicates", id(0))
-	status, body := f.ask(noraKey, "GET", path)
+	server := apitest.Serve(t, api.Config{Auth: apitest.Claims{}}, f)
+	status, body := server.JSON(noraKey, "GET", path)
 	list, _ := body["duplicates"].([]any)
 	if status != http.StatusOK || len(list) != 2 {
 		t.Fatalf("%d %v", status, body)
@@ -80,11 +54,11 @@ func TestOwnersSeeTheirOwnTracksNamedAndOthersNot(t *testing.T) {
 	if text := fmt.Sprint(body); strings.Contains(text, string(id(2))) || strings.Contains(text, string(emil)) {
 		t.Errorf("somebody else's track is told: %s", text)
 	}
-	if _, body := f.ask(opsKey, "GET", path); !strings.Contains(fmt.Sprint(body), string(id(2))) {
+	if _, body := server.JSON(opsKey, "GET", path); !strings.Contains(fmt.Sprint(body), string(id(2))) {
 		t.Errorf("operators do not see all: %v", body)
 	}
 	for _, key := range []string{emilKey, listenerKey} {
-		if status, _ := f.ask(key, "GET", path); status != http.StatusNotFound && status != http.StatusForbidden {
+		if status, _ := server.JSON(key, "GET", path); status != http.StatusNotFound && status != http.StatusForbidden {
 			t.Errorf("%s: %d", key, status)
 		}
 	}
@@ -96,6 +70,7 @@ func TestPairsAreDismissedByWhoMayManageBoth(t *testing.T) {
 	f.learn(0, nora, a)
 	f.learn(1, nora, a)
 	f.learn(2, emil, a)
+	server := apitest.Serve(t, api.Config{Auth: apitest.Claims{}}, f)
 	own, foreign := fmt.Sprintf("/v1/tracks/%s/duplicates/%s", id(1), id(0)), fmt.Sprintf("/v1/tracks/%s/duplicates/%s", id(0), id(2))
 	for _, c := range []struct {
 		key, path string
@@ -109,12 +84,12 @@ func TestPairsAreDismissedByWhoMayManageBoth(t *testing.T) {
 		{opsKey, foreign, http.StatusNoContent},
 		{opsKey, fmt.Sprintf("/v1/tracks/%s/duplicates/%s", id(0), id(0)), http.StatusNotFound},
 	} {
-		if got, body := f.ask(c.key, "POST", c.path); got != c.want {
+		if got, body := server.JSON(c.key, "POST", c.path); got != c.want {
 			t.Errorf("%s %s: %d %v, want %d", c.key, c.path, got, body, c.want)
 		}
 	}
-	_, open := f.ask(opsKey, "GET", "/v1/duplicates")
-	_, dismissed := f.ask(opsKey, "GET", "/v1/duplicates?state=dismissed")
+	_, open := server.JSON(opsKey, "GET", "/v1/duplicates")
+	_, dismissed := server.JSON(opsKey, "GET", "/v1/duplicates?state=dismissed")
 	if n, m := len(open["pairs"].([]any)), len(dismissed["pairs"].([]any)); n != 1 || m != 2 {
 		t.Errorf("%d open, %d dismissed", n, m)
 	}
@@ -126,12 +101,13 @@ func TestOperatorsPageThroughAllPairs(t *testing.T) {
 	for n := range 5 {
 		f.learn(n, nora, a)
 	}
-	if status, _ := f.ask(noraKey, "GET", "/v1/duplicates"); status != http.StatusForbidden {
+	server := apitest.Serve(t, api.Config{Auth: apitest.Claims{}}, f)
+	if status, _ := server.JSON(noraKey, "GET", "/v1/duplicates"); status != http.StatusForbidden {
 		t.Errorf("a creator: %d", status)
 	}
 	seen, cursor := map[string]bool{}, ""
 	for range 10 {
-		_, body := f.ask(opsKey, "GET", "/v1/duplicates?limit=3&cursor="+cursor)
+		_, body := server.JSON(opsKey, "GET", "/v1/duplicates?limit=3&cursor="+cursor)
 		for _, p := range body["pairs"].([]any) {
 			seen[fmt.Sprint(p.(map[string]any)["first"], p.(map[string]any)["second"])] = true
 		}

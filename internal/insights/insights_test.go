@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/api/apitest"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/database/databasetest"
 	"github.com/melodyud/melodyud/internal/database/relay"
@@ -49,13 +49,6 @@ func (f *fixture) Track(_ context.Context, who api.Principal, id melodyud.TrackI
 		return melodyud.Track{}, melodyud.ErrNotFound
 	}
 	return melodyud.Track{ID: id, Owner: nora}, nil
-}
-
-// Authenticate takes a user's name and role for a key.
-func (f *fixture) Authenticate(_ context.Context, secret string) (api.Principal, error) {
-	var user, role string
-	_, _ = fmt.Sscan(secret, &user, &role)
-	return api.Principal{User: melodyud.UserID(user), Roles: []api.Role{api.Role(role)}}, nil
 }
 
 // newFixture runs the service on a log that has the song's two releases, through
@@ -379,26 +372,6 @@ func TestOneTicketMakesSoManyPlaysAndNoMore(t *testing.T) {
 	f.want(insights.Day{Heard: 100 * time.Second})
 }
 
-func (f *fixture) ask(key, method, path string) (int, map[string]any) {
-	f.t.Helper()
-	router, err := api.NewRouter(api.Config{Version: "test", Auth: f})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.Register(router)
-	req := httptest.NewRequest(method, path, nil)
-	req.Header.Set("Authorization", "Bearer "+key)
-	rec := httptest.NewRecorder()
-	router.Handler().ServeHTTP(rec, req)
-	body := map[string]any{}
-	if rec.Body.Len() > 0 {
-		if err := json.Unmarshal(rec.Body.Bytes(), &body); err != nil {
-			f.t.Fatal(err)
-		}
-	}
-	return rec.Code, body
-}
-
 func TestOwnersSeeTheirPlaysAndNobodyElses(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
@@ -414,18 +387,19 @@ func TestOwnersSeeTheirPlaysAndNobodyElses(t *testing.T) {
 	}), f.fact(melodyud.PlaybackHeard, "c", heard(0, 36_000)))
 	f.settle()
 	path := fmt.Sprintf("/v1/tracks/%s/plays?days=3", song)
-	status, body := f.ask("usr_01NORA creator", "GET", path)
+	server := apitest.Serve(t, api.Config{Auth: apitest.Claims{}}, f)
+	status, body := server.JSON("usr_01NORA:creator", "GET", path)
 	if got := fmt.Sprint(body["days"].([]any)[2], body["total"]); status != http.StatusOK ||
 		got != "map[completions:0 date:2026-11-22 early_skips:0 hours:0.02 listeners:2 plays:2 skips:0] map[completions:0 early_skips:0 hours:0.03 listeners:3 plays:3 skips:0]" {
 		t.Errorf("%d %s", status, got)
 	}
 	list := fmt.Sprintf("/v1/plays?days=2&tracks=trk_mark1,%s,trk_x,%s", song, song)
 	for key, want := range map[string]string{
-		"usr_01NORA creator": "[map[days:[1 2] plays:3 track:trk_song]]",
-		"usr_01EMIL creator": "[map[days:[0 1] plays:1 track:trk_mark1]]",
-		"usr_01OLGA ops":     "[map[days:[0 1] plays:1 track:trk_mark1] map[days:[1 2] plays:3 track:trk_song]]",
+		"usr_01NORA:creator": "[map[days:[1 2] plays:3 track:trk_song]]",
+		"usr_01EMIL:creator": "[map[days:[0 1] plays:1 track:trk_mark1]]",
+		"usr_01OLGA:ops":     "[map[days:[0 1] plays:1 track:trk_mark1] map[days:[1 2] plays:3 track:trk_song]]",
 	} {
-		if status, body := f.ask(key, "GET", list); status != http.StatusOK || fmt.Sprint(body["plays"]) != want {
+		if status, body := server.JSON(key, "GET", list); status != http.StatusOK || fmt.Sprint(body["plays"]) != want {
 			t.Errorf("%s: %d %v", key, status, body)
 		}
 	}
@@ -433,11 +407,11 @@ func TestOwnersSeeTheirPlaysAndNobodyElses(t *testing.T) {
 		key, method, path string
 		want              int
 	}{
-		{"usr_01EMIL creator", "GET", path, 404}, {"usr_01NORA listener", "GET", path, 403}, {"usr_01OLGA ops", "GET", path, 200},
-		{"usr_01NORA listener", "GET", list, 403}, {"usr_01NORA creator", "GET", "/v1/plays", 422},
-		{"usr_01NORA creator", "POST", "/v1/plays/rebuild", 403}, {"usr_01OLGA ops", "POST", "/v1/plays/rebuild", 202},
+		{"usr_01EMIL:creator", "GET", path, 404}, {"usr_01NORA:listener", "GET", path, 403}, {"usr_01OLGA:ops", "GET", path, 200},
+		{"usr_01NORA:listener", "GET", list, 403}, {"usr_01NORA:creator", "GET", "/v1/plays", 422},
+		{"usr_01NORA:creator", "POST", "/v1/plays/rebuild", 403}, {"usr_01OLGA:ops", "POST", "/v1/plays/rebuild", 202},
 	} {
-		if got, body := f.ask(c.key, c.method, c.path); got != c.want {
+		if got, body := server.JSON(c.key, c.method, c.path); got != c.want {
 			t.Errorf("%s %s: %d %v, want %d", c.key, c.path, got, body, c.want)
 		}
 	}

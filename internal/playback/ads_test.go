@@ -29,8 +29,8 @@ func (p *policy) Policy(_ context.Context, account, _ string) (ticket.Ads, error
 func TestOnlyFreeListenersOfOthersTracksHearAds(t *testing.T) { // AD-1
 	t.Parallel()
 	w := newWorld(t)
-	id := string(w.song(nora, melodyud.Tags{Album: "Harbour"}).ID)
-	album := "/v1/albums/" + string(w.album("Harbour").ID) + "/playback"
+	id := string(w.Song(nora, melodyud.Tags{Album: "Harbour"}).ID)
+	album := "/v1/albums/" + string(w.AlbumCalled("Harbour").ID) + "/playback"
 	server := w.serve()
 	ads := func(who, path string) ticket.Ads {
 		t.Helper()
@@ -61,7 +61,7 @@ func TestOnlyFreeListenersOfOthersTracksHearAds(t *testing.T) { // AD-1
 		}
 	}
 	none := newWorld(t, func(c *playback.Config) { c.Ads = nil })
-	free := none.song(nora, melodyud.Tags{})
+	free := none.Song(nora, melodyud.Tags{})
 	var p struct{ URL string }
 	none.ask(none.serve(), "Lisa", "/v1/tracks/"+string(free.ID)+"/playback", "", &p)
 	if got := none.claims(p.URL).Ads; got != ticket.NoAds {

@@ -22,7 +22,7 @@ type keptJSON struct {
 func TestOfflineKeysAreBoundToAccountDeviceTrackAndQuality(t *testing.T) { // HLS-94
 	t.Parallel()
 	w, keys := protected(t, func(c *playback.Config) { c.OfflineFor = 10 * 24 * time.Hour })
-	tracks := []melodyud.Track{w.publish(w.receive(nora).ID), w.publish(w.receive(nora).ID)}
+	tracks := []melodyud.Track{w.Finish(w.Upload(nora).ID), w.Finish(w.Upload(nora).ID)}
 	w.putRelease(0)
 	pia := api.Principal{User: "usr_01PIA", Name: "Pia", Roles: []api.Role{api.RoleListener}, Tier: ticket.Premium}
 	server := w.serve(pia)
@@ -39,7 +39,7 @@ func TestOfflineKeysAreBoundToAccountDeviceTrackAndQuality(t *testing.T) { // HL
 						t.Errorf("%s %s: the key is that of %s; again: %v", who, wish, seen[k.Key], k.Key == again.Key)
 					}
 					seen[k.Key] = who + wish
-					if !k.Expires.Equal(w.clock.Now().Add(10*24*time.Hour)) || k.Format != "MUDOFF1" || k.Size != 1000 || k.KeyID != "m1" {
+					if !k.Expires.Equal(w.Clock.Now().Add(10*24*time.Hour)) || k.Format != "MUDOFF1" || k.Size != 1000 || k.KeyID != "m1" {
 						t.Errorf("%+v", k)
 					}
 					if rendition == "" && k.Rendition != "aac-256" {
@@ -61,13 +61,13 @@ func TestOfflineKeysAreBoundToAccountDeviceTrackAndQuality(t *testing.T) { // HL
 func TestOfflineIsRefusedInWords(t *testing.T) { // HLS-94
 	t.Parallel()
 	w, _ := protected(t)
-	pending := string(w.receive(nora).ID)
-	id := string(w.publish(w.receive(nora).ID).ID)
+	pending := string(w.Upload(nora).ID)
+	id := string(w.Finish(w.Upload(nora).ID).ID)
 	w.putRelease(0)
 	server := w.serve()
 	refused := func(who, id, wish string, want int, code string) {
 		t.Helper()
-		status, body, header := w.do(server, who, "POST", "/v1/tracks/"+id+"/offline", wish)
+		status, body, header := server.Do(who, "POST", "/v1/tracks/"+id+"/offline", wish)
 		if status != want || !strings.Contains(body, code) || want != 422 && !strings.Contains(header.Get("Cache-Control"), "no-store") {
 			t.Errorf("%s of %s: %d %s %v", wish, who, status, body, header)
 		}
@@ -83,6 +83,6 @@ func TestOfflineIsRefusedInWords(t *testing.T) { // HLS-94
 	refused("Paul", id, `{"device":"phone","key_id":"m0"}`, 409, "offline.key-retired")
 	var k keptJSON
 	w.ask(server, "Paul", "/v1/tracks/"+id+"/offline", `{"device":"phone","key_id":"m1"}`, &k)
-	w.must(w.Withdraw(t.Context(), nora, melodyud.TrackID(id)))
+	w.Must(w.Withdraw(t.Context(), nora, melodyud.TrackID(id)))
 	refused("Paul", id, `{"device":"phone","key_id":"m1"}`, 404, "track.not-found")
 }

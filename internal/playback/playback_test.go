@@ -8,30 +8,9 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/api"
-	"github.com/melodyud/melodyud/internal/catalog"
 	"github.com/melodyud/melodyud/internal/playback"
 	"github.com/melodyud/melodyud/internal/ticket"
 )
-
-// song publishes a track of owner with what its file's tags say.
-func (w *world) song(owner api.Principal, tags melodyud.Tags) melodyud.Track {
-	w.t.Helper()
-	defer w.clock.pass(time.Millisecond) // ids sort by age
-	return w.tagged(w.receive(owner).ID, tags)
-}
-
-func (w *world) album(title string) catalog.Album {
-	w.t.Helper()
-	page, err := w.Albums(w.t.Context(), 0, "")
-	w.must(err)
-	for _, a := range page.Albums {
-		if a.Title == title {
-			return a
-		}
-	}
-	w.t.Fatalf("no album %q among %+v", title, page.Albums)
-	return catalog.Album{}
-}
 
 // TestPlaybackObeysTheAuthorizationMatrix holds every operation against every actor
 // and every kind of track (faults.md section 9: another's track is the same as a
@@ -39,14 +18,14 @@ func (w *world) album(title string) catalog.Album {
 func TestPlaybackObeysTheAuthorizationMatrix(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	pending := w.receive(nora).ID
-	published := w.song(nora, melodyud.Tags{Album: "Harbour"}).ID
-	album := string(w.album("Harbour").ID)
+	pending := w.Upload(nora).ID
+	published := w.Song(nora, melodyud.Tags{Album: "Harbour"}).ID
+	album := string(w.AlbumCalled("Harbour").ID)
 	server := w.serve()
-	missing := melodyud.NewTrackID(w.clock.Now())
+	missing := melodyud.NewTrackID(w.Clock.Now())
 	list := func(ids ...melodyud.TrackID) string {
 		raw, err := json.Marshal(map[string]any{"tracks": ids})
-		w.must(err)
+		w.Must(err)
 		return string(raw)
 	}
 	actors := []string{"", "Nora", "Emil", "Lisa", "Olga"} // nobody, owner, creator, listener, operator
@@ -71,13 +50,13 @@ func TestPlaybackObeysTheAuthorizationMatrix(t *testing.T) {
 		path := strings.NewReplacer("{pending}", string(pending), "{published}", string(published), "{missing}", string(missing)).Replace(row.path)
 		var others, none string
 		for i, who := range actors {
-			status, body, _ := w.do(server, who, row.method, path, row.body)
+			status, body, _ := server.Do(who, row.method, path, row.body)
 			if status != row.want[i] {
 				t.Errorf("%s %s as %q: %d, want %d: %s", row.method, row.path, who, status, row.want[i], body)
 			}
 			if status == 404 && who == "Emil" && strings.Contains(path, "/tracks/") {
 				others = body
-				_, none, _ = w.do(server, who, row.method, strings.Replace(path, string(published), string(missing), 1), row.body)
+				_, none, _ = server.Do(who, row.method, strings.Replace(path, string(published), string(missing), 1), row.body)
 			}
 		}
 		if others != none {
@@ -89,7 +68,7 @@ func TestPlaybackObeysTheAuthorizationMatrix(t *testing.T) {
 func TestATicketOutlivesItsTrackAndCoversOnlyIt(t *testing.T) { // TOK-4
 	t.Parallel()
 	w := newWorld(t, func(c *playback.Config) { c.EdgeURL = "https://edge.example.org/" })
-	track := w.publish(w.receive(nora).ID)
+	track := w.Finish(w.Upload(nora).ID)
 	server := w.serve()
 	for _, one := range []struct {
 		who  string
@@ -100,24 +79,24 @@ func TestATicketOutlivesItsTrackAndCoversOnlyIt(t *testing.T) { // TOK-4
 		{"Lisa", ticket.Free, time.Hour + 200*time.Second, false},
 		{"Paul", ticket.Premium, 6*time.Hour + 200*time.Second, true},
 	} {
-		_, body, header := w.do(server, one.who, "POST", "/v1/tracks/"+string(track.ID)+"/playback", "")
+		_, body, header := server.Do(one.who, "POST", "/v1/tracks/"+string(track.ID)+"/playback", "")
 		var got struct {
 			URL, HiFi, Dash, Session string
 			Expires                  time.Time
 		}
 		body = strings.NewReplacer("hifi_url", "HiFi", "dash_url", "Dash").Replace(body)
-		w.must(json.Unmarshal([]byte(body), &got))
+		w.Must(json.Unmarshal([]byte(body), &got))
 		rest, ok := strings.CutPrefix(got.URL, "https://edge.example.org/p/")
 		signed, path, _ := strings.Cut(rest, "/")
 		if !ok || path != string(track.ID)+"/"+string(track.Release.ID)+"/index.m3u8" || (got.HiFi != "") != one.hifi || !strings.HasSuffix(got.Dash, "/manifest.mpd") {
 			t.Errorf("%s: %s", one.who, body)
 		}
-		claims, err := w.keys.Verify(signed, "/"+path, w.clock.Now())
-		w.must(err)
-		if claims.Tier != one.tier || claims.Session != got.Session || got.Session == "" || claims.Expires.Sub(w.clock.Now()) < one.life {
+		claims, err := w.keys.Verify(signed, "/"+path, w.Clock.Now())
+		w.Must(err)
+		if claims.Tier != one.tier || claims.Session != got.Session || got.Session == "" || claims.Expires.Sub(w.Clock.Now()) < one.life {
 			t.Errorf("%s: %+v", one.who, claims)
 		}
-		if _, err := w.keys.Verify(signed, "/"+string(melodyud.NewTrackID(w.clock.Now()))+"/x", w.clock.Now()); err == nil {
+		if _, err := w.keys.Verify(signed, "/"+string(melodyud.NewTrackID(w.Clock.Now()))+"/x", w.Clock.Now()); err == nil {
 			t.Error("the ticket covers another track")
 		}
 		if cc := header.Get("Cache-Control"); !strings.Contains(cc, "no-store") {
@@ -130,7 +109,7 @@ func TestEncryptedPlaybackIsSignedForTheEncryptedFormOnly(t *testing.T) { // HLS
 	t.Parallel()
 	for _, always := range []bool{false, true} {
 		w, _ := protected(t, func(c *playback.Config) { c.Encrypt = always })
-		track := w.publish(w.receive(nora).ID)
+		track := w.Finish(w.Upload(nora).ID)
 		server := w.serve()
 		var list struct{ URL string }
 		w.ask(server, "Paul", "/v1/playlists/playback", `{"tracks":["`+string(track.ID)+`"]}`, &list)
@@ -152,20 +131,20 @@ func TestEncryptedPlaybackIsSignedForTheEncryptedFormOnly(t *testing.T) { // HLS
 		}
 	}
 	plain := newWorld(t)
-	id := plain.publish(plain.receive(nora).ID).ID
-	if status, body, _ := plain.do(plain.serve(), "Paul", "POST", "/v1/tracks/"+string(id)+"/playback?encrypt=true", ""); status != 400 || !strings.Contains(body, "playback.no-encryption") {
+	id := plain.Finish(plain.Upload(nora).ID).ID
+	if status, body, _ := plain.serve().Do("Paul", "POST", "/v1/tracks/"+string(id)+"/playback?encrypt=true", ""); status != 400 || !strings.Contains(body, "playback.no-encryption") {
 		t.Errorf("without keys: %d %s", status, body)
 	}
-	_, err := playback.New(playback.Config{Database: plain.db, Library: plain, Store: plain.store, Tickets: plain.keys, Names: plain.names, Encrypt: true})
-	plain.wants(melodyud.ErrInvalid, err)
+	_, err := playback.New(playback.Config{Database: plain.DB, Library: plain, Store: plain.Store, Tickets: plain.keys, Names: plain.names, Encrypt: true})
+	plain.Wants(melodyud.ErrInvalid, err)
 }
 
 func TestATicketForAnAlbumOutlivesAllOfIt(t *testing.T) { // TOK-4
 	t.Parallel()
 	w := newWorld(t, func(c *playback.Config) { c.EdgeURL = "https://edge.example.org" })
-	a := w.song(nora, melodyud.Tags{Album: "Harbour", Number: 1})
-	b := w.song(nora, melodyud.Tags{Album: "Harbour", Number: 2})
-	album := string(w.album("Harbour").ID)
+	a := w.Song(nora, melodyud.Tags{Album: "Harbour", Number: 1})
+	b := w.Song(nora, melodyud.Tags{Album: "Harbour", Number: 2})
+	album := string(w.AlbumCalled("Harbour").ID)
 	server := w.serve()
 	for _, one := range []struct {
 		who  string
@@ -176,7 +155,7 @@ func TestATicketForAnAlbumOutlivesAllOfIt(t *testing.T) { // TOK-4
 		{"Lisa", ticket.Free, time.Hour + 400*time.Second, false},
 		{"Paul", ticket.Premium, 6*time.Hour + 400*time.Second, true},
 	} {
-		_, body, header := w.do(server, one.who, "POST", "/v1/albums/"+album+"/playback", "")
+		_, body, header := server.Do(one.who, "POST", "/v1/albums/"+album+"/playback", "")
 		var p struct {
 			URL          string    `json:"url"`
 			HiFiURL      string    `json:"hifi_url"`
@@ -187,7 +166,7 @@ func TestATicketForAnAlbumOutlivesAllOfIt(t *testing.T) { // TOK-4
 				Track struct{ ID string }
 			}
 		}
-		w.must(json.Unmarshal([]byte(body), &p))
+		w.Must(json.Unmarshal([]byte(body), &p))
 		if header.Get("Cache-Control") != "private, no-store" || (p.HiFiURL != "") != one.hifi || (p.ExactHiFiURL != "") != one.hifi {
 			t.Errorf("%s gets %s", one.who, body)
 		}
@@ -196,14 +175,14 @@ func TestATicketForAnAlbumOutlivesAllOfIt(t *testing.T) { // TOK-4
 		}
 		path, _ := strings.CutPrefix(p.URL, "https://edge.example.org/l/")
 		token, rest, _ := strings.Cut(path, "/")
-		claims, err := w.keys.Verify(token, "/"+rest, w.clock.Now().Add(one.life))
-		w.must(err)
+		claims, err := w.keys.Verify(token, "/"+rest, w.Clock.Now().Add(one.life))
+		w.Must(err)
 		if claims.Tier != one.tier || !claims.Expires.Equal(p.Expires) {
 			t.Errorf("%s: claims %+v", one.who, claims)
 		}
 		parts := strings.Split(rest, "/")
 		ids, err := ticket.ParseList(parts[0], parts[1])
-		w.must(err)
+		w.Must(err)
 		if len(ids) != 2 || ids[0] != a.Release.ID || ids[1] != b.Release.ID {
 			t.Errorf("%s: the address plays %v", one.who, ids)
 		}
@@ -213,7 +192,7 @@ func TestATicketForAnAlbumOutlivesAllOfIt(t *testing.T) { // TOK-4
 func TestATicketSaysWhatItsListenerMay(t *testing.T) { // TOK-1, TOK-8, AD-1
 	t.Parallel()
 	w := newWorld(t, func(c *playback.Config) { c.FreeSkips = 6 })
-	id := w.publish(w.receive(nora).ID).ID
+	id := w.Finish(w.Upload(nora).ID).ID
 	server := w.serve()
 	for who, want := range map[string]ticket.Claims{
 		"Lisa": {Account: w.names.Account(lisa.User), Tier: ticket.Free, Skips: 6},
@@ -223,7 +202,7 @@ func TestATicketSaysWhatItsListenerMay(t *testing.T) { // TOK-1, TOK-8, AD-1
 		var p struct{ URL, Base string }
 		w.ask(server, who, "/v1/tracks/"+string(id)+"/playback?device=phone", "", &p)
 		got := w.claims(p.URL)
-		if !got.Issued.Equal(w.clock.Now()) || !strings.HasPrefix(p.URL, p.Base) || !strings.HasSuffix(p.Base, "/") {
+		if !got.Issued.Equal(w.Clock.Now()) || !strings.HasPrefix(p.URL, p.Base) || !strings.HasSuffix(p.Base, "/") {
 			t.Errorf("%s: %+v, %s at %s", who, got, p.URL, p.Base)
 		}
 		want.Device, want.Ads = api.SignInOf(who)+"_phone", got.Ads // which others test
@@ -232,7 +211,7 @@ func TestATicketSaysWhatItsListenerMay(t *testing.T) { // TOK-1, TOK-8, AD-1
 			t.Errorf("%s: %+v, want %+v", who, got, want)
 		}
 	}
-	if status, body, _ := w.do(server, "Lisa", "POST", "/v1/tracks/"+string(id)+"/playback?device=a+b", ""); status != 400 || !strings.Contains(body, "offline.device") {
+	if status, body, _ := server.Do("Lisa", "POST", "/v1/tracks/"+string(id)+"/playback?device=a+b", ""); status != 400 || !strings.Contains(body, "offline.device") {
 		t.Errorf("a bad device: %d %s", status, body)
 	}
 }

@@ -21,7 +21,7 @@ type previewJSON struct {
 func TestPreviewsBeginAtTheBoundaryNearestToTheHighlight(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	track := w.publish(w.receive(nora).ID)
+	track := w.Finish(w.Upload(nora).ID)
 	server := w.serve()
 	for _, c := range []struct{ highlight, first float64 }{
 		{0, 0}, {61, 15}, {62.1, 15}, {62.3, 16}, {170, 42}, {-1, 17}, // a third of 200 s is in segment 16, nearer to its end
@@ -45,13 +45,13 @@ func TestPreviewsBeginAtTheBoundaryNearestToTheHighlight(t *testing.T) {
 func TestCreatorsChooseWhereThePreviewBegins(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	pending := w.receive(nora).ID
-	id := string(w.publish(w.receive(nora).ID).ID)
+	pending := w.Upload(nora).ID
+	id := string(w.Finish(w.Upload(nora).ID).ID)
 	w.putRelease(61)
 	server := w.serve()
 	patch := func(who, id, start string, want int, words ...string) {
 		t.Helper()
-		status, body, _ := w.do(server, who, "PATCH", "/v1/tracks/"+id, `{"preview_start_seconds":`+start+`}`)
+		status, body, _ := server.Do(who, "PATCH", "/v1/tracks/"+id, `{"preview_start_seconds":`+start+`}`)
 		if status != want {
 			t.Errorf("start %s of %s: %d %s", start, who, status, body)
 		}
@@ -71,7 +71,7 @@ func TestCreatorsChooseWhereThePreviewBegins(t *testing.T) {
 	}
 	preview(15*segment, false)
 	patch("Nora", id, "100.2", 200, `"preview_start_seconds":100.2`)
-	if _, body, _ := w.do(server, "Lisa", "GET", "/v1/catalog", ""); strings.Contains(body, "preview_start") {
+	if _, body, _ := server.Do("Lisa", "GET", "/v1/catalog", ""); strings.Contains(body, "preview_start") {
 		t.Errorf("listeners see %s", body)
 	}
 	preview(25*segment, true)
@@ -92,7 +92,7 @@ func TestCreatorsChooseWhereThePreviewBegins(t *testing.T) {
 func TestShortTracksAndShortPreviewsAreWholeSegments(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(c *playback.Config) { c.PreviewLength = 9 * time.Second })
-	id := w.publish(w.receive(nora).ID).ID
+	id := w.Finish(w.Upload(nora).ID).ID
 	w.putRelease(30)
 	var p previewJSON
 	w.ask(w.serve(), "Lisa", "/v1/tracks/"+string(id)+"/preview", "", &p)
@@ -100,7 +100,7 @@ func TestShortTracksAndShortPreviewsAreWholeSegments(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	for _, bad := range []time.Duration{time.Second, 31 * time.Second, -time.Second} {
-		_, err := playback.New(playback.Config{Database: w.db, Library: w, Store: w.store, Tickets: w.keys, Names: w.names, PreviewLength: bad})
-		w.wants(melodyud.ErrInvalid, err)
+		_, err := playback.New(playback.Config{Database: w.DB, Library: w, Store: w.Store, Tickets: w.keys, Names: w.names, PreviewLength: bad})
+		w.Wants(melodyud.ErrInvalid, err)
 	}
 }

@@ -18,7 +18,7 @@ type renewedJSON struct {
 
 func (w *world) renewal(url string) string {
 	raw, err := json.Marshal(map[string]string{"url": url})
-	w.must(err)
+	w.Must(err)
 	return string(raw)
 }
 
@@ -35,29 +35,29 @@ func (b *wall) Void(c *ticket.Claims, _, release string) (ticket.Countries, erro
 func TestARenewedTicketGoesOnWithTheSameSession(t *testing.T) { // TOK-4
 	t.Parallel()
 	w := newWorld(t, func(c *playback.Config) { c.EdgeURL = "https://edge.example.org" })
-	a := w.song(nora, melodyud.Tags{Album: "Harbour"})
+	a := w.Song(nora, melodyud.Tags{Album: "Harbour"})
 	w.putRelease(0)
 	server := w.serve()
 	for _, ask := range []string{
-		"/v1/tracks/" + string(a.ID) + "/playback", "/v1/tracks/" + string(a.ID) + "/preview", "/v1/albums/" + string(w.album("Harbour").ID) + "/playback",
+		"/v1/tracks/" + string(a.ID) + "/playback", "/v1/tracks/" + string(a.ID) + "/preview", "/v1/albums/" + string(w.AlbumCalled("Harbour").ID) + "/playback",
 	} {
 		var p struct {
 			URL, Base, Session string
 			Expires            time.Time
 		}
 		w.ask(server, "Lisa", ask, "", &p)
-		w.clock.pass(p.Expires.Sub(w.clock.Now()) + 20*time.Hour) // closed over night
+		w.Clock.Pass(p.Expires.Sub(w.Clock.Now()) + 20*time.Hour) // closed over night
 		segment := strings.Replace(p.URL, "index.m3u8", "aac-64/s/3.m4s", 1)
 		var r renewedJSON
 		w.ask(server, "Lisa", "/v1/playback/renew", w.renewal(segment), &r)
-		if r.Session != p.Session || !r.Expires.After(w.clock.Now()) || !r.Renew.Before(r.Expires) || r.Was == r.Base ||
+		if r.Session != p.Session || !r.Expires.After(w.Clock.Now()) || !r.Renew.Before(r.Expires) || r.Was == r.Base ||
 			r.URL != r.Base+strings.TrimPrefix(segment, r.Was) || p.Base != "" && r.Was != p.Base {
 			t.Errorf("%s: %+v of %+v", ask, r, p)
 		}
 		rest := strings.NewReplacer("https://edge.example.org/p/", "", "https://edge.example.org/l/", "").Replace(r.URL)
 		token, path, _ := strings.Cut(rest, "/")
-		c, err := w.keys.Verify(token, "/"+path, w.clock.Now())
-		if err != nil || c.Session != p.Session || !c.Issued.Equal(w.clock.Now()) || c.Account != w.names.Account(lisa.User) {
+		c, err := w.keys.Verify(token, "/"+path, w.Clock.Now())
+		if err != nil || c.Session != p.Session || !c.Issued.Equal(w.Clock.Now()) || c.Account != w.names.Account(lisa.User) {
 			t.Errorf("%s: %+v, %v", ask, c, err)
 		}
 	}
@@ -66,7 +66,7 @@ func TestARenewedTicketGoesOnWithTheSameSession(t *testing.T) { // TOK-4
 func TestARenewalFollowsThePlanAndTheCountries(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, in("DE"))
-	track := w.publish(w.receive(nora).ID)
+	track := w.Finish(w.Upload(nora).ID)
 	path := "/v1/tracks/" + string(track.ID)
 	ended := paul
 	ended.Name, ended.Tier = "Pauline", ticket.Free
@@ -74,7 +74,7 @@ func TestARenewalFollowsThePlanAndTheCountries(t *testing.T) {
 	var p struct{ URL string }
 	var r renewedJSON
 	w.ask(server, "Paul", path+"/playback", "", &p)
-	w.do(server, "Nora", "PUT", path+"/territories", `{"only":["DE"]}`)
+	server.Do("Nora", "PUT", path+"/territories", `{"only":["DE"]}`)
 	w.ask(server, "Pauline", "/v1/playback/renew", w.renewal(p.URL), &r)
 	if c := w.claims(r.URL); c.Tier != ticket.Free || c.Countries != "+DE" {
 		t.Errorf("%+v", c)
@@ -83,12 +83,12 @@ func TestARenewalFollowsThePlanAndTheCountries(t *testing.T) {
 	if c := w.claims(r.URL); c.Tier != ticket.Premium || c.Ads != ticket.NoAds {
 		t.Errorf("%+v", c)
 	}
-	w.do(server, "Nora", "PUT", path+"/territories", `{"only":["FR"]}`)
-	if status, body, _ := w.do(server, "Paul", "POST", "/v1/playback/renew", w.renewal(p.URL)); status != 451 || !strings.Contains(body, "playback.territory") {
+	server.Do("Nora", "PUT", path+"/territories", `{"only":["FR"]}`)
+	if status, body, _ := server.Do("Paul", "POST", "/v1/playback/renew", w.renewal(p.URL)); status != 451 || !strings.Contains(body, "playback.territory") {
 		t.Errorf("%d %s", status, body)
 	}
-	w.must(w.Withdraw(t.Context(), nora, track.ID))
-	if status, body, _ := w.do(server, "Paul", "POST", "/v1/playback/renew", w.renewal(p.URL)); status != 404 {
+	w.Must(w.Withdraw(t.Context(), nora, track.ID))
+	if status, body, _ := server.Do("Paul", "POST", "/v1/playback/renew", w.renewal(p.URL)); status != 404 {
 		t.Errorf("a withdrawn track: %d %s", status, body)
 	}
 }
@@ -97,17 +97,17 @@ func TestOtherRenewalsAreRefused(t *testing.T) { // TOK-3, TOK-5
 	t.Parallel()
 	board := &wall{}
 	w, _ := protected(t, func(c *playback.Config) { c.Notices = board })
-	track := w.song(nora, melodyud.Tags{Album: "Harbour"})
+	track := w.Song(nora, melodyud.Tags{Album: "Harbour"})
 	w.putRelease(0)
 	server := w.serve()
 	path := "/v1/tracks/" + string(track.ID)
 	var p, revoked, list, kept struct{ URL, Session string }
 	w.ask(server, "Paul", path+"/playback", "", &p)
 	w.ask(server, "Paul", path+"/playback", "", &revoked)
-	w.ask(server, "Paul", "/v1/albums/"+string(w.album("Harbour").ID)+"/playback", "", &list)
+	w.ask(server, "Paul", "/v1/albums/"+string(w.AlbumCalled("Harbour").ID)+"/playback", "", &list)
 	w.ask(server, "Paul", path+"/offline", `{"device":"phone"}`, &kept)
-	first, err := w.keys.Sign(ticket.Claims{Expires: w.clock.Now().Add(time.Hour), Prefix: "/a/", Session: "s", Tier: ticket.Premium})
-	w.must(err)
+	first, err := w.keys.Sign(ticket.Claims{Expires: w.Clock.Now().Add(time.Hour), Prefix: "/a/", Session: "s", Tier: ticket.Premium})
+	w.Must(err)
 	board.session = revoked.Session
 	for _, row := range []struct {
 		what, who, url string
@@ -124,18 +124,18 @@ func TestOtherRenewalsAreRefused(t *testing.T) { // TOK-3, TOK-5
 		{"nothing", "Paul", "", 422, "request.invalid"},
 		{"another path", "Paul", p.URL[:strings.Index(p.URL, "/trk_")] + "/trk_x/index.m3u8", 403, "ticket.invalid"},
 	} {
-		status, body, _ := w.do(server, row.who, "POST", "/v1/playback/renew", w.renewal(row.url))
+		status, body, _ := server.Do(row.who, "POST", "/v1/playback/renew", w.renewal(row.url))
 		if status != row.status || !strings.Contains(body, row.code) {
 			t.Errorf("%s: %d %s", row.what, status, body)
 		}
 	}
 	board.release = string(track.Release.ID)
-	if status, body, _ := w.do(server, "Paul", "POST", "/v1/playback/renew", w.renewal(list.URL)); status != 403 || !strings.Contains(body, "playback.revoked") {
+	if status, body, _ := server.Do("Paul", "POST", "/v1/playback/renew", w.renewal(list.URL)); status != 403 || !strings.Contains(body, "playback.revoked") {
 		t.Errorf("a list with a withdrawn track: %d %s", status, body)
 	}
 	board.release = ""
-	w.clock.pass(40 * time.Hour)
-	if status, body, _ := w.do(server, "Paul", "POST", "/v1/playback/renew", w.renewal(p.URL)); status != 403 || !strings.Contains(body, "ticket.expired") {
+	w.Clock.Pass(40 * time.Hour)
+	if status, body, _ := server.Do("Paul", "POST", "/v1/playback/renew", w.renewal(p.URL)); status != 403 || !strings.Contains(body, "ticket.expired") {
 		t.Errorf("long expired: %d %s", status, body)
 	}
 }

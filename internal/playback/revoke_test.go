@@ -11,27 +11,27 @@ import (
 // notices returns what was posted so far, without what the catalog posted.
 func (w *world) notices() []melodyud.Notice {
 	w.t.Helper()
-	rows, err := w.db.Query(w.t.Context(), `SELECT event FROM outbox WHERE topic = ? ORDER BY seq`, melodyud.TopicRights)
-	w.must(err)
+	rows, err := w.DB.Query(w.t.Context(), `SELECT event FROM outbox WHERE topic = ? ORDER BY seq`, melodyud.TopicRights)
+	w.Must(err)
 	defer rows.Close()
 	var all []melodyud.Notice
 	for rows.Next() {
 		var body []byte
 		var e melodyud.Event
 		var n melodyud.Notice
-		w.must(rows.Scan(&body))
-		w.must(json.Unmarshal(body, &e))
-		w.must(json.Unmarshal(e.Data, &n))
+		w.Must(rows.Scan(&body))
+		w.Must(json.Unmarshal(body, &e))
+		w.Must(json.Unmarshal(e.Data, &n))
 		all = append(all, n)
 	}
-	w.must(rows.Err())
+	w.Must(rows.Err())
 	return all
 }
 
 func TestOperatorsRevokeOneThing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	track := w.publish(w.receive(nora).ID)
+	track := w.Finish(w.Upload(nora).ID)
 	server := w.serve()
 	for _, one := range []struct {
 		body  string
@@ -44,10 +44,10 @@ func TestOperatorsRevokeOneThing(t *testing.T) {
 		{`{"track":"` + string(track.ID) + `"}`, melodyud.NoticeTrack, string(track.ID)},
 		{`{"key":"k1","reason":"A key\nleaked."}`, melodyud.NoticeKey, "k1"},
 	} {
-		status, body, _ := w.do(server, "Olga", "POST", "/v1/revocations", one.body)
+		status, body, _ := server.Do("Olga", "POST", "/v1/revocations", one.body)
 		all := w.notices()
 		n := all[len(all)-1]
-		if status != 202 || n.Scope != one.scope || n.ID != one.id || !n.Before.Equal(w.clock.Now()) || n.Code != "playback.revoked" || n.Text == "" {
+		if status != 202 || n.Scope != one.scope || n.ID != one.id || !n.Before.Equal(w.Clock.Now()) || n.Code != "playback.revoked" || n.Text == "" {
 			t.Errorf("%s: %d %s, %+v", one.body, status, body, n)
 		}
 		if one.scope == melodyud.NoticeTrack && (len(n.Releases) != 1 || n.Releases[0] != track.Release.ID) {
@@ -76,10 +76,10 @@ func TestOtherRevocationsAreRefusedInWords(t *testing.T) {
 		{"Olga", `{"user":"usr_1","account":"acc_1"}`, 400, "revocation.what"},
 		{"Olga", `{"session":"a b"}`, 400, "revocation.name"},
 		{"Olga", `{"user":"a\nb"}`, 400, "revocation.name"},
-		{"Olga", `{"track":"` + string(melodyud.NewTrackID(w.clock.Now())) + `"}`, 404, "track.not-found"},
+		{"Olga", `{"track":"` + string(melodyud.NewTrackID(w.Clock.Now())) + `"}`, 404, "track.not-found"},
 		{"Olga", `{"tracks":"x"}`, 422, "request.invalid"},
 	} {
-		status, body, _ := w.do(server, one.who, "POST", "/v1/revocations", one.body)
+		status, body, _ := server.Do(one.who, "POST", "/v1/revocations", one.body)
 		if status != one.status || !strings.Contains(body, one.code) {
 			t.Errorf("%s as %q: %d %s", one.body, one.who, status, body)
 		}

@@ -47,7 +47,7 @@ func TestAStartComesWithATicketForThoseWhoAsk(t *testing.T) {
 	t.Parallel()
 	b := &beginnings{}
 	w, _ := protected(t, func(c *playback.Config) { c.Starts = b })
-	track := w.publish(w.receive(nora).ID)
+	track := w.Finish(w.Upload(nora).ID)
 	server := w.serve()
 	path := "/v1/tracks/" + string(track.ID) + "/playback"
 	for _, query := range []string{"", "?hifi=true", "?inline=true&encrypt=true"} {
@@ -75,7 +75,7 @@ func TestAStartThatCannotBeHadHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	for name, b := range map[string]*beginnings{"gone": {fault: melodyud.ErrUnavailable}, "slow": {hangs: true}} {
 		w := newWorld(t, func(c *playback.Config) { c.Starts = b })
-		track := w.publish(w.receive(nora).ID)
+		track := w.Finish(w.Upload(nora).ID)
 		var got started
 		w.ask(w.serve(), "Lisa", "/v1/tracks/"+string(track.ID)+"/playback?inline=true", "", &got)
 		if got.URL == "" || got.Start != nil {

@@ -22,9 +22,9 @@ func TestATrackIsHeardOnlyWhereItsCreatorReleasedIt(t *testing.T) {
 	t.Parallel()
 	place := &here{}
 	w := newWorld(t, func(c *playback.Config) { c.Places = place })
-	id := string(w.song(nora, melodyud.Tags{Album: "Harbour"}).ID)
+	id := string(w.Song(nora, melodyud.Tags{Album: "Harbour"}).ID)
 	w.putRelease(0)
-	album := string(w.album("Harbour").ID)
+	album := string(w.AlbumCalled("Harbour").ID)
 	server := w.serve()
 	for _, row := range []struct {
 		rule, country string
@@ -40,18 +40,18 @@ func TestATrackIsHeardOnlyWhereItsCreatorReleasedIt(t *testing.T) {
 		{`{}`, "US", 200, ""},
 	} {
 		place.country = row.country
-		if status, body, _ := w.do(server, "Nora", "PUT", "/v1/tracks/"+id+"/territories", row.rule); status != 200 {
+		if status, body, _ := server.Do("Nora", "PUT", "/v1/tracks/"+id+"/territories", row.rule); status != 200 {
 			t.Fatalf("%s: %d %s", row.rule, status, body)
 		}
 		for _, ask := range [][2]string{
 			{"/v1/tracks/" + id + "/playback", ""}, {"/v1/tracks/" + id + "/preview", ""},
 			{"/v1/albums/" + album + "/playback", ""}, {"/v1/playlists/playback", `{"tracks":["` + id + `"]}`},
 		} {
-			status, body, _ := w.do(server, "Paul", "POST", ask[0], ask[1])
+			status, body, _ := server.Do("Paul", "POST", ask[0], ask[1])
 			if status != row.status || !strings.Contains(body, row.code) {
 				t.Errorf("%s in %q, %s: %d %s", row.rule, row.country, ask[0], status, body)
 			}
-			if status, body, _ := w.do(server, "Nora", "POST", ask[0], ask[1]); status != 200 {
+			if status, body, _ := server.Do("Nora", "POST", ask[0], ask[1]); status != 200 {
 				t.Errorf("%s in %q: the owner hears %d %s", row.rule, row.country, status, body)
 			}
 		}
@@ -61,10 +61,10 @@ func TestATrackIsHeardOnlyWhereItsCreatorReleasedIt(t *testing.T) {
 func TestATicketCarriesTheRuleOnCountriesAndAChangeIsANotice(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, in("DE"))
-	track := w.publish(w.receive(nora).ID)
+	track := w.Finish(w.Upload(nora).ID)
 	path := "/v1/tracks/" + string(track.ID)
 	server := w.serve()
-	if status, body, _ := w.do(server, "Nora", "PUT", path+"/territories", `{"only":["FR","DE"]}`); status != 200 ||
+	if status, body, _ := server.Do("Nora", "PUT", path+"/territories", `{"only":["FR","DE"]}`); status != 200 ||
 		!strings.Contains(body, `"only":["DE","FR"]`) || !strings.Contains(body, `"countries_known":true`) {
 		t.Fatalf("%d %s", status, body)
 	}
@@ -75,13 +75,13 @@ func TestATicketCarriesTheRuleOnCountriesAndAChangeIsANotice(t *testing.T) {
 	}
 	all := w.notices()
 	if len(all) != 1 || all[0].Scope != melodyud.NoticeTrack || all[0].Countries == nil || *all[0].Countries != "+DEFR" ||
-		len(all[0].Releases) != 1 || !all[0].Before.Equal(w.clock.Now()) {
+		len(all[0].Releases) != 1 || !all[0].Before.Equal(w.Clock.Now()) {
 		t.Errorf("%+v", all)
 	}
-	if _, body, _ := w.do(server, "Olga", "GET", path+"/territories", ""); !strings.Contains(body, `"only":["DE","FR"]`) {
+	if _, body, _ := server.Do("Olga", "GET", path+"/territories", ""); !strings.Contains(body, `"only":["DE","FR"]`) {
 		t.Errorf("operators see %s", body)
 	}
-	w.do(server, "Nora", "PUT", path+"/territories", `{}`)
+	server.Do("Nora", "PUT", path+"/territories", `{}`)
 	w.ask(server, "Lisa", path+"/playback", "", &p)
 	if got := w.claims(p.URL).Countries; got != "" {
 		t.Errorf("after the rule was lifted the ticket says %q", got)
@@ -94,8 +94,8 @@ func TestATicketCarriesTheRuleOnCountriesAndAChangeIsANotice(t *testing.T) {
 func TestTerritoriesAreRefusedInWords(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	id := string(w.publish(w.receive(nora).ID).ID)
-	missing := string(melodyud.NewTrackID(w.clock.Now()))
+	id := string(w.Finish(w.Upload(nora).ID).ID)
+	missing := string(melodyud.NewTrackID(w.Clock.Now()))
 	server := w.serve()
 	for _, row := range []struct {
 		who, id, body string
@@ -115,13 +115,13 @@ func TestTerritoriesAreRefusedInWords(t *testing.T) {
 		{"Nora", id, `{"only":"DE"}`, 422, "request.invalid"},
 		{"Olga", id, `{"only":["DE"]}`, 200, `"countries_known":false`},
 	} {
-		status, body, _ := w.do(server, row.who, "PUT", "/v1/tracks/"+row.id+"/territories", row.body)
+		status, body, _ := server.Do(row.who, "PUT", "/v1/tracks/"+row.id+"/territories", row.body)
 		if status != row.status || !strings.Contains(body, row.code) {
 			t.Errorf("%s as %q: %d %s", row.body, row.who, status, body)
 		}
 	}
 	for who, want := range map[string]int{"": 401, "Lisa": 403, "Emil": 404, "Nora": 200, "Olga": 200} {
-		if status, body, _ := w.do(server, who, "GET", "/v1/tracks/"+id+"/territories", ""); status != want {
+		if status, body, _ := server.Do(who, "GET", "/v1/tracks/"+id+"/territories", ""); status != want {
 			t.Errorf("%q sees %d %s", who, status, body)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/api"
+	"github.com/melodyud/melodyud/internal/api/apitest"
 	"github.com/melodyud/melodyud/internal/database"
 	"github.com/melodyud/melodyud/internal/database/databasetest"
 	"github.com/melodyud/melodyud/internal/signing"
@@ -206,20 +206,7 @@ func (people) Authenticate(_ context.Context, secret string) (api.Principal, err
 func TestOnlyOperatorsSeeAndChangeKeys(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	p := w.process()
-	router, err := api.NewRouter(api.Config{Auth: people{}})
-	w.must(err)
-	p.Register(router)
-	h := router.Handler()
-	do := func(who, method, path string) *httptest.ResponseRecorder {
-		req := httptest.NewRequest(method, path, nil)
-		if who != "" {
-			req.Header.Set("Authorization", "Bearer "+who)
-		}
-		res := httptest.NewRecorder()
-		h.ServeHTTP(res, req)
-		return res
-	}
+	server := apitest.Serve(t, api.Config{Auth: people{}}, w.process())
 	const path = "/v1/ops/ticket-keys"
 	for _, row := range []struct {
 		method, path string
@@ -231,12 +218,12 @@ func TestOnlyOperatorsSeeAndChangeKeys(t *testing.T) {
 		{"DELETE", path + "/k7", [4]int{401, 403, 403, 404}},
 	} {
 		for i, who := range []string{"", "listener", "creator", "ops"} {
-			if res := do(who, row.method, row.path); res.Code != row.want[i] {
-				t.Errorf("%s %s as %q: %d %s", row.method, row.path, who, res.Code, res.Body)
+			if status, answer, _ := server.Do(who, row.method, row.path, ""); status != row.want[i] {
+				t.Errorf("%s %s as %q: %d %s", row.method, row.path, who, status, answer)
 			}
 		}
 	}
-	body := do("ops", http.MethodGet, path).Body.String()
+	_, body, _ := server.Do("ops", http.MethodGet, path, "")
 	if strings.Contains(body, base64.StdEncoding.EncodeToString(first.Secret)) || !strings.Contains(body, `"k1"`) {
 		t.Errorf("the list is %s", body)
 	}
