@@ -28,6 +28,13 @@ type conn struct {
 	given  int   // of desk.in, given to net/http before it was known what it begins
 	failed error // what every further Read returns
 
+	loop     *loop       // nil: answers are given where net/http reads
+	rides    atomic.Bool // the loop waits for its next request
+	back     chan error  // from the loop; see loop.carry
+	declined bool        // the loop could not answer the request on the desk
+	unsent   bool        // the loop could not send all of the answer on the desk
+	heard    time.Time   // when a request came while it rode; the loop's mu is for it
+
 	closing atomic.Int32 // open, sending, or to be closed
 	alone   atomic.Bool  // there were answers from memory, and no request for net/http yet
 	passed  bool         // a request went to net/http
@@ -41,8 +48,11 @@ const (
 	closed
 )
 
-func (w *Wire) newConn(nc net.Conn) *conn {
+func (w *Wire) newConn(nc net.Conn, loops []*loop) *conn {
 	c := &conn{Conn: nc, wire: w, raw: newRawConn(nc)}
+	if c.raw != nil && len(loops) > 0 {
+		c.loop = loops[w.turns.Add(1)%uint64(len(loops))]
+	}
 	if from, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.from = from.Addr().Unmap()
 	}
@@ -149,8 +159,33 @@ func (c *conn) next() error {
 			armed = at
 			_ = c.SetReadDeadline(at.Add(c.wire.config.IdleTimeout)) // a closed connection says so when read
 		}
-		runtime.Gosched()
+		if err := c.yield(); err != nil {
+			return c.over(err)
+		}
 	}
+}
+
+// yield waits for the next request where others are waited for too, and gives them
+// their turn.
+func (c *conn) yield() error {
+	for c.loop != nil && (c.desk == nil || len(c.desk.in) == 0) {
+		rode, err := c.loop.carry(c)
+		if err != nil || !rode {
+			return err
+		}
+		if !c.unsent {
+			return nil
+		}
+		c.unsent = false
+		err = c.raw.send(c)
+		c.told(err)
+		if err = c.end(true, err); err != nil {
+			return err
+		}
+		c.rest()
+	}
+	runtime.Gosched()
+	return nil
 }
 
 // over makes err the end of the connection, in words that net/http does not answer
@@ -249,28 +284,45 @@ func (c *conn) rest() {
 // short answers the request on the desk from memory and reports whether it could,
 // and when the answer was out.
 func (c *conn) short() (done bool, at time.Time, err error) {
-	w, d := c.wire, c.desk
-	if !d.head.plain || c.given > 0 || w.config.Source == nil {
+	if c.declined || !c.desk.head.plain || c.given > 0 || c.wire.config.Source == nil {
+		c.declined = false
 		return false, at, nil
 	}
 	if !c.begin() {
 		return false, at, net.ErrClosed
 	}
-	began := time.Now()
-	d.head.request.From = c.from
-	d.answer.reset()
-	if !w.config.Source.Resident(&d.head.request, &d.answer) {
+	if !c.prepare() {
 		return false, at, c.end(false, nil)
 	}
-	err = c.send(began)
+	err = c.transmit()
+	return true, c.told(err), c.end(true, err)
+}
+
+// prepare puts the answer to the request on the desk beside it, if it is in memory.
+func (c *conn) prepare() bool {
+	d := c.desk
+	d.began = time.Now()
+	d.head.request.From = c.from
+	d.answer.reset()
+	if !c.wire.config.Source.Resident(&d.head.request, &d.answer) {
+		return false
+	}
+	d.sign(c.wire.today(d.began))
+	d.lay()
+	return true
+}
+
+// told counts the answer, takes the request off the desk and returns the time.
+func (c *conn) told(err error) (at time.Time) {
 	at = time.Now()
+	d := c.desk
 	if d.answer.File != nil {
 		d.answer.File.Release()
 	}
-	w.answered.Inc()
-	w.config.Source.Sent(&d.head.request, &d.answer, err == nil, at.Sub(began))
+	c.wire.answered.Inc()
+	c.wire.config.Source.Sent(&d.head.request, &d.answer, err == nil, at.Sub(d.began))
 	d.in = d.in[d.head.size:]
-	return true, at, c.end(true, err)
+	return at
 }
 
 // begin keeps net/http from closing the connection in the middle of an answer; false
@@ -301,10 +353,17 @@ func (c *conn) end(sent bool, err error) error {
 // Close implements net.Conn. An answer that is being sent goes out first: a server
 // that shuts down takes the connection for idle.
 func (c *conn) Close() error {
-	if c.closing.CompareAndSwap(sending, closeAfter) || c.closing.Load() == closeAfter {
-		return nil
+	for !c.closing.CompareAndSwap(open, closed) {
+		if c.closing.CompareAndSwap(sending, closeAfter) || c.closing.Load() == closeAfter {
+			return nil
+		}
+		if c.closing.Load() == closed {
+			break
+		}
 	}
-	c.closing.Store(closed)
+	if c.rides.Load() {
+		c.loop.let(c, net.ErrClosed)
+	}
 	return c.Conn.Close()
 }
 

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"math/rand/v2"
+	"time"
 )
 
 const (
@@ -15,6 +16,7 @@ const (
 type desk struct {
 	in     []byte // read and not yet given to net/http: a head, or part of a body
 	head   head
+	began  time.Time // answering
 	answer Answer
 	first  []byte // of the answer: its head, whole
 	out    vector

@@ -15,6 +15,7 @@ import (
 // thread, for each answer again.
 type rawConn struct {
 	socket      syscall.RawConn
+	fd          uintptr               // for who keeps the connection from being closed
 	read, write func(fd uintptr) bool // readable and writable, made once
 
 	// What they are called with and come back with.
@@ -35,6 +36,9 @@ func newRawConn(nc net.Conn) *rawConn {
 		return nil
 	}
 	r := &rawConn{socket: socket}
+	if err := socket.Control(func(fd uintptr) { r.fd = fd }); err != nil {
+		return nil
+	}
 	r.read, r.write = r.readable, r.writable
 	return r
 }
@@ -46,6 +50,19 @@ func (r *rawConn) fill(c *conn) error {
 	if err := r.socket.Read(r.read); err != nil {
 		return err
 	}
+	return r.received()
+}
+
+// receive reads onto the desk what is there now, which may be nothing.
+func (r *rawConn) receive(c *conn) error {
+	r.conn = c
+	if !r.readable(r.fd) {
+		return nil
+	}
+	return r.received()
+}
+
+func (r *rawConn) received() error {
 	switch {
 	case r.errno != 0:
 		return r.errno
@@ -179,14 +196,26 @@ func (v *vector) writeFile(fd uintptr) (n uintptr, errno syscall.Errno) {
 	return n, errno
 }
 
-// transmit writes the answer on the desk. Most often the socket takes all of it at
-// once, and no deadline is needed.
-func (c *conn) transmit(began time.Time) error {
-	r := c.raw
-	if r == nil {
-		return c.copyOut(began)
+// transmit writes the answer on the desk.
+func (c *conn) transmit() error {
+	if c.raw == nil {
+		return c.copyOut()
 	}
-	c.desk.lay()
+	return c.raw.send(c)
+}
+
+// sendNow writes what the socket takes now of the answer on the desk.
+func (r *rawConn) sendNow(c *conn) error {
+	r.conn, r.errno, r.wait = c, 0, false
+	if r.writable(r.fd); r.errno != 0 {
+		return r.errno
+	}
+	return nil
+}
+
+// send writes what is left of the answer on the desk. Most often the socket takes all
+// of it at once, and no deadline is needed.
+func (r *rawConn) send(c *conn) error {
 	v := &c.desk.out
 	r.conn, r.errno, r.wait = c, 0, false
 	for {
@@ -200,7 +229,7 @@ func (c *conn) transmit(began time.Time) error {
 			break
 		}
 		r.wait = true
-		if err := c.hurry(began); err != nil {
+		if err := c.hurry(); err != nil {
 			return err
 		}
 	}

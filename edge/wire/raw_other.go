@@ -3,8 +3,8 @@
 package wire
 
 import (
+	"context"
 	"net"
-	"time"
 )
 
 // rawConn is for Linux; elsewhere connections are read and written as usual.
@@ -14,8 +14,21 @@ func newRawConn(net.Conn) *rawConn { return nil }
 
 func (*rawConn) fill(*conn) error { return nil }
 
+func (*rawConn) send(*conn) error { return nil }
+
 type vector struct{}
 
 func (*vector) reset() {}
 
-func (c *conn) transmit(began time.Time) error { return c.copyOut(began) }
+func (*desk) lay() {}
+
+func (c *conn) transmit() error { return c.copyOut() }
+
+// loop is for Linux; elsewhere each connection waits by itself.
+type loop struct{ wire *Wire }
+
+func (*loop) Run(context.Context) error { return nil }
+
+func (*loop) carry(*conn) (bool, error) { return false, nil }
+
+func (*loop) let(*conn, error) {}

@@ -8,16 +8,9 @@ import (
 // quarter of the lowest quality's rate.
 const leastRate = 2 << 10 // bytes per second
 
-// send writes the answer on the desk.
-func (c *conn) send(began time.Time) error {
-	d := c.desk
-	d.sign(c.wire.today(began))
-	return c.transmit(began)
-}
-
 // hurry gives the client until the stall time from now to take more, if it has not
 // been at it for too long altogether (EDGE-16).
-func (c *conn) hurry(began time.Time) error {
+func (c *conn) hurry() error {
 	size := int64(len(c.desk.answer.Head))
 	for _, part := range c.desk.answer.Body {
 		size += int64(len(part))
@@ -27,7 +20,7 @@ func (c *conn) hurry(began time.Time) error {
 	}
 	stall := c.wire.config.StallTimeout
 	now := time.Now()
-	last := began.Add(stall + time.Duration(size/leastRate)*time.Second)
+	last := c.desk.began.Add(stall + time.Duration(size/leastRate)*time.Second)
 	if next := now.Add(stall); next.Before(last) {
 		last = next
 	}
@@ -37,10 +30,10 @@ func (c *conn) hurry(began time.Time) error {
 const copyBytes = 64 << 10
 
 // copyOut writes the answer on the desk to what is no socket.
-func (c *conn) copyOut(began time.Time) error {
+func (c *conn) copyOut() error {
 	for _, part := range c.desk.parts() {
 		for len(part) > 0 {
-			if err := c.hurry(began); err != nil {
+			if err := c.hurry(); err != nil {
 				return err
 			}
 			n, err := c.Conn.Write(part[:min(len(part), copyBytes)])

@@ -10,7 +10,8 @@
 // that is in memory whole, is answered from there, without the general machinery.
 // Everything else is read by net/http, byte for byte as it came. Both happen inside
 // the Read of the connection that net/http serves, one request at a time, so a
-// connection that uploads in one request plays from memory in the next.
+// connection that uploads in one request plays from memory in the next. Read sleeps
+// while a loop answers the further requests of its connection.
 package wire
 
 import (
@@ -21,6 +22,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -93,6 +95,7 @@ type Wire struct {
 	inHand atomic.Int64 // answers being sent
 	ending atomic.Bool  // the server shuts down
 	conns  sync.Map     // of *conn: those that net/http has not let go of
+	turns  atomic.Uint64
 	date   atomic.Pointer[date]
 
 	answered prometheus.Counter
@@ -152,6 +155,19 @@ func (c Config) withDefaults() Config {
 // takes into use. It returns what server.Serve returns; shut the server down as
 // usual, and Drain then.
 func (w *Wire) Serve(server *http.Server, l net.Listener) error {
+	ctx, cancel := context.WithCancel(context.Background()) // ends with the server
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	loops := make([]*loop, runtime.GOMAXPROCS(0))
+	for i := range loops {
+		loops[i] = &loop{wire: w}
+		running.Go(func() {
+			if err := loops[i].Run(ctx); err != nil {
+				w.config.Logger.Error("connections are not polled together any more", slog.Any("error", err))
+			}
+		})
+	}
 	server.RegisterOnShutdown(w.leave)
 	before := server.ConnState
 	server.ConnState = func(nc net.Conn, s http.ConnState) {
@@ -162,12 +178,13 @@ func (w *Wire) Serve(server *http.Server, l net.Listener) error {
 			before(nc, s)
 		}
 	}
-	return server.Serve(listener{l, w})
+	return server.Serve(listener{l, w, loops})
 }
 
 type listener struct {
 	net.Listener
-	wire *Wire
+	wire  *Wire
+	loops []*loop
 }
 
 // Accept implements net.Listener.
@@ -176,7 +193,7 @@ func (l listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := l.wire.newConn(nc)
+	c := l.wire.newConn(nc, l.loops)
 	l.wire.conns.Store(c, nil)
 	return c, nil
 }
