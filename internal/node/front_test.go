@@ -2,13 +2,11 @@ package node_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/quic-go/quic-go/http3"
@@ -39,21 +37,9 @@ func tongues(t *testing.T, trust realtest.Certificate) map[string]http.RoundTrip
 func startTLS(t *testing.T, c node.Config) (plain, secure string, cert realtest.Certificate) {
 	t.Helper()
 	cert = realtest.NewCertificate(t, t.TempDir(), "melodyud")
-	c.Child, c.Addr, c.LogOutput = child(), "127.0.0.1:0", &testLog{t: t}
 	c.Front = node.Front{TLSAddr: "127.0.0.1:0", TLSCert: cert.CertFile, TLSKey: cert.KeyFile}
-	n, err := node.Open(t.Context(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- n.Run(ctx) }()
-	t.Cleanup(sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("node ended with %v", err)
-		}
-	}))
+	n, stop := run(t, c)
+	t.Cleanup(stop)
 	return n.URL(), n.TLSURL(), cert
 }
 

@@ -31,6 +31,13 @@ func start(t *testing.T, c node.Config) string {
 // startUntil runs a node until stop is called.
 func startUntil(t *testing.T, c node.Config) (base string, stop func()) {
 	t.Helper()
+	n, stop := run(t, c)
+	return n.URL(), stop
+}
+
+// run opens a node and runs it until stop is called.
+func run(t *testing.T, c node.Config) (n *node.Node, stop func()) {
+	t.Helper()
 	c.Child = child()
 	if c.Addr == "" {
 		c.Addr = "127.0.0.1:0"
@@ -48,7 +55,7 @@ func startUntil(t *testing.T, c node.Config) (base string, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- n.Run(ctx) }()
-	return n.URL(), sync.OnceFunc(func() {
+	return n, sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("node ended with %v", err)
