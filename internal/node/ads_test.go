@@ -27,9 +27,7 @@ type spotJSON struct {
 // spots plays a track as far as its breaks, and returns what is heard in them.
 func (p *person) spots(track string) (heard []spotJSON) {
 	p.t.Helper()
-	var playback struct{ URL string }
-	p.json("POST", "/v1/tracks/"+track+"/playback", nil, &playback)
-	main := p.resolve(p.base+"/", playback.URL)
+	main := p.resolve(p.base+"/", p.press(track))
 	media := p.resolve(main, uris(p.fetch(main))[0])
 	_, after, ok := strings.Cut(string(p.fetch(media)), `X-ASSET-LIST="`)
 	if !ok {

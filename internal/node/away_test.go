@@ -51,10 +51,9 @@ func TestCachedTracksPlayOnWhileTheStoreIsAway(t *testing.T) { // faults C2
 	s := newStage(t, node.Config{Objects: address.String(), CacheBytes: 1 << 20})
 	unheard := s.upload("other.wav", song(t, 3, 92))
 	s.await(unheard)
-	var playback struct{ URL string }
-	s.json("POST", "/v1/tracks/"+unheard+"/playback", nil, &playback)
+	pressed := s.press(unheard)
 	proxy.Stop() // the listener of the stage goes on
-	a, err := s.once("GET", playback.URL, nil)
+	a, err := s.once("GET", pressed, nil)
 	if err != nil || a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" ||
 		a.problem().Code != "playback.unavailable" || a.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("an unheard track: %d %s %v, want a clear 503", a.status, a.body, err)
@@ -66,7 +65,7 @@ func TestCachedTracksPlayOnWhileTheStoreIsAway(t *testing.T) { // faults C2
 		t.Fatal(err)
 	}
 	s.eventually("the unheard track to play by itself", func() bool {
-		a, err := s.once("GET", playback.URL, nil)
+		a, err := s.once("GET", pressed, nil)
 		return err == nil && a.status == http.StatusOK
 	})
 	s.hears(unheard)
@@ -100,10 +99,9 @@ func TestPlayersGoOnAtAnotherEdgeWhenOneIsKilled(t *testing.T) {
 	p := as(t, both.api, both.data)
 	id := p.upload("song.wav", song(t, 12, 93))
 	p.await(id)
-	var playback struct{ URL string }
-	p.json("POST", "/v1/tracks/"+id+"/playback", nil, &playback)
-	want := both.plays(t, playback.URL, nil)
-	got := both.plays(t, playback.URL, func() {
+	address := p.press(id)
+	want := both.plays(t, address, nil)
+	got := both.plays(t, address, func() {
 		if err := both.edges[0].cmd.Process.Signal(syscall.SIGKILL); err != nil {
 			t.Error(err)
 		}
@@ -189,14 +187,13 @@ func TestFfmpegPlaysOnWhenItsEdgeIsKilled(t *testing.T) {
 	p := as(t, both.api, both.data)
 	id := p.upload("song.wav", song(t, 12, 94))
 	p.await(id)
-	var playback struct{ URL string }
-	p.json("POST", "/v1/tracks/"+id+"/playback", nil, &playback)
+	address := p.press(id)
 	way := newWay(t, both)
 	decode := func() string {
 		// One request after the other: one that is cut in the middle ffmpeg leaves out,
 		// one without an answer it sends again.
 		out, err := exec.CommandContext(t.Context(), ffmpeg, "-v", "error", "-http_multiple", "0",
-			"-i", way.base+path(t, playback.URL), "-f", "s16le", "-").Output()
+			"-i", way.base+path(t, address), "-f", "s16le", "-").Output()
 		if err != nil {
 			var said *exec.ExitError
 			errors.As(err, &said)

@@ -44,11 +44,8 @@ func stageAt(t *testing.T, base, data string) *stage {
 	s := &stage{person: as(t, base, data), host: strings.TrimPrefix(base, "http://"), done: make(chan struct{})}
 	id := s.upload("song.wav", song(t, 3, 91))
 	s.await(id)
-	var playback struct{ URL string }
-	s.json("POST", "/v1/tracks/"+id+"/playback", nil, &playback)
-	s.main = path(t, playback.URL)
-	media := path(t, s.resolve(base+s.main, uris(s.fetch(base + s.main))[0]))
-	s.segment = path(t, s.resolve(base+media, uris(s.fetch(base + media))[0]))
+	s.main = path(t, s.press(id))
+	_, s.segment = s.leads(base, s.main)
 	s.sound = s.fetch(base + s.segment)
 	s.checking.Go(s.listen)
 	t.Cleanup(func() {

@@ -82,12 +82,8 @@ func TestEveryVersionOfHTTPPlaysTheSame(t *testing.T) { // HLS-82, HLS-83
 	p := as(t, plain, data)
 	id := p.upload("song.wav", song(t, 3, 90))
 	p.await(id)
-	var playback struct{ URL string }
-	p.json("POST", "/v1/tracks/"+id+"/playback", nil, &playback)
-	main := path(t, playback.URL)
-	variant := uris(p.fetch(plain + main))[0]
-	media := path(t, p.resolve(plain+main, variant))
-	segment := path(t, p.resolve(plain+media, uris(p.fetch(plain + media))[0]))
+	main := path(t, p.press(id))
+	media, segment := p.leads(plain, main)
 	direct := &http.Transport{DisableCompression: true}
 	defer direct.CloseIdleConnections()
 	for _, c := range []struct {

@@ -168,6 +168,22 @@ func (p *person) await(id string) trackJSON {
 	return t
 }
 
+// press asks for the right to play a track and returns the address of its playlist.
+func (p *person) press(id string) (address string) {
+	p.t.Helper()
+	var playback struct{ URL string }
+	p.json("POST", "/v1/tracks/"+id+"/playback", nil, &playback)
+	return playback.URL
+}
+
+// leads follows a playlist at a server to its first media playlist, and to the first
+// segment of that; all are paths.
+func (p *person) leads(base, main string) (media, segment string) {
+	p.t.Helper()
+	media = path(p.t, p.resolve(base+main, uris(p.fetch(base + main))[0]))
+	return media, path(p.t, p.resolve(base+media, uris(p.fetch(base + media))[0]))
+}
+
 // hears plays every rendition of a published track to its end and returns each
 // one's bytes from init segment to last segment.
 func (p *person) hears(id string) map[string][]byte {

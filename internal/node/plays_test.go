@@ -26,15 +26,14 @@ func TestAPlayToldToAServerThatDiesOverItCountsOnce(t *testing.T) {
 	p := as(t, first.base, data)
 	id := p.upload("song.wav", song(t, 4, 9))
 	p.await(id)
-	var playback struct{ URL string }
-	p.json("POST", "/v1/tracks/"+id+"/playback", nil, &playback)
+	address := p.press(id)
 	died := make(chan bool, 1)
 	go func() {
 		died <- first.killed()
 		spawnAgain(t, c)
 	}()
 	// Died between keeping and answering: who has no answer tells again.
-	events := strings.TrimSuffix(playback.URL, "index.m3u8") + "events"
+	events := strings.TrimSuffix(address, "index.m3u8") + "events"
 	const body = `{"events":[{"type":"started","play":"p","sequence":0},{"type":"ended","play":"p","sequence":1,"heard":[{"from":0,"to":4000}]}]}`
 	for range 2 {
 		if a := p.ask("POST", events, []byte(body), "Content-Type", "text/plain"); a.status != http.StatusNoContent {
@@ -50,8 +49,7 @@ func TestAPlayToldToAServerThatDiesOverItCountsOnce(t *testing.T) {
 		return plays.Total.Plays > 0
 	})
 	// A play of somebody else comes behind all that was told of the first one.
-	p.json("POST", "/v1/tracks/"+id+"/playback", nil, &playback)
-	events = strings.TrimSuffix(playback.URL, "index.m3u8") + "events"
+	events = strings.TrimSuffix(p.press(id), "index.m3u8") + "events"
 	p.ask("POST", events, []byte(body), "Content-Type", "text/plain")
 	p.eventually("the second play", func() bool {
 		p.json("GET", "/v1/tracks/"+id+"/plays", nil, &plays)

@@ -23,15 +23,7 @@ func (d *player) presses(track string) {
 	d.t.Helper()
 	var playback struct{ URL string }
 	d.json("POST", "/v1/tracks/"+track+"/playback?device="+d.device, nil, &playback)
-	main := path(d.t, playback.URL)
-	list := d.once200(main)
-	media := path(d.t, d.resolve(d.edge+main, uris(list)[0]))
-	d.segment = path(d.t, d.resolve(d.edge+media, uris(d.once200(media))[0]))
-}
-
-func (d *player) once200(path string) []byte {
-	d.t.Helper()
-	return d.fetch(d.edge + path)
+	_, d.segment = d.leads(d.edge, path(d.t, playback.URL))
 }
 
 // hearsMore fetches a segment and returns the code of a refusal.
