@@ -1,10 +1,12 @@
 package playback
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"time"
 
+	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/ticket"
 )
@@ -17,6 +19,15 @@ type admission struct {
 	claims ticket.Claims
 	ticket string
 	renew  time.Time
+}
+
+// admit returns what a new session of who may do with tracks, as claimsOf does, or the
+// refusal if who is where one of them may not be heard.
+func (s *Service) admit(ctx context.Context, who api.Principal, device string, tracks ...melodyud.Track) (ticket.Claims, time.Duration, error) {
+	rule, err := s.permit(ctx, who, tracks...)
+	c, allowance := s.claimsOf(who, device)
+	c.Countries = rule
+	return c, allowance, err
 }
 
 // claimsOf returns what a new session of who may do, without a prefix and an end,

@@ -112,12 +112,10 @@ func (s *Service) playTracks(ctx context.Context, who api.Principal, tracks []me
 		releases = append(releases, t.Release.ID)
 		length += t.Release.Duration
 	}
-	rule, err := s.permit(ctx, who, tracks...)
+	c, allowance, err := s.admit(ctx, who, w.device, tracks...)
 	if err != nil {
 		return nil, api.Fail(err)
 	}
-	c, allowance := s.claimsOf(who, w.device)
-	c.Countries = rule
 	c.Ads = s.adsFor(ctx, who, c, tracks...)
 	path, prefix := ticket.List(releases)
 	if s.c.Encrypt {

@@ -88,7 +88,7 @@ func (s *Service) keep(ctx context.Context, who api.Principal, r melodyud.Track,
 	case !ticket.Device(w.device):
 		return offline{}, errDevice
 	}
-	rule, err := s.permit(ctx, who, r)
+	c, allowance, err := s.admit(ctx, who, w.device, r)
 	if err != nil {
 		return offline{}, err
 	}
@@ -109,8 +109,6 @@ func (s *Service) keep(ctx context.Context, who api.Principal, r melodyud.Track,
 	if !known || !ok {
 		return offline{}, errRetired
 	}
-	c, allowance := s.claimsOf(who, w.device)
-	c.Countries = rule
 	c.Prefix = ticket.OfflinePrefix(as, binding)
 	a, err := s.sign(c, allowance)
 	if err != nil {

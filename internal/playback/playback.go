@@ -79,12 +79,10 @@ var errNoEncryption = melodyud.Refuse(melodyud.ErrInvalid, "playback.no-encrypti
 // play signs a ticket that outlives the track by the tier's pause allowance: an
 // expired ticket in mid-track is fatal to players (TOK-4).
 func (s *Service) play(ctx context.Context, who api.Principal, r melodyud.Track, w wishes) (playback, error) {
-	rule, err := s.permit(ctx, who, r)
+	c, allowance, err := s.admit(ctx, who, w.device, r)
 	if err != nil {
 		return playback{}, err
 	}
-	c, allowance := s.claimsOf(who, w.device)
-	c.Countries = rule
 	c.Ads = s.adsFor(ctx, who, c, r)
 	c.Prefix = ticket.ReleasePrefix(r.ID, r.Release.ID)
 	if w.encrypt {

@@ -61,7 +61,7 @@ func (s *Service) previewTrack(ctx context.Context, in *previewInput) (*previewO
 }
 
 func (s *Service) preview(ctx context.Context, who api.Principal, r melodyud.Track) (preview, error) {
-	rule, err := s.permit(ctx, who, r)
+	c, _, err := s.admit(ctx, who, "", r)
 	if err != nil {
 		return preview{}, err
 	}
@@ -75,8 +75,6 @@ func (s *Service) preview(ctx context.Context, who api.Principal, r melodyud.Tra
 	}
 	from, to := m.Excerpt(wanted, s.c.PreviewLength)
 	// The least anybody may have: whatever was paid for, it is the same preview.
-	c, _ := s.claimsOf(who, "")
-	c.Countries = rule
 	c.Prefix, c.Tier, c.Ads = ticket.PreviewPrefix(r.ID, r.Release.ID, from, to), ticket.Free, ticket.NoAds
 	a, err := s.sign(c, s.c.PauseAllowanceFree)
 	if err != nil {
