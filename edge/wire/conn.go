@@ -33,7 +33,7 @@ type conn struct {
 	back     chan error  // from the loop; see loop.carry
 	declined bool        // the loop could not answer the request on the desk
 	unsent   bool        // the loop could not send all of the answer on the desk
-	heard    time.Time   // when a request came while it rode; the loop's mu is for it
+	until    time.Time   // it may go without a request while it rides; the loop's mu is for it
 
 	closing atomic.Int32 // open, sending, or to be closed
 	alone   atomic.Bool  // there were answers from memory, and no request for net/http yet
@@ -50,7 +50,7 @@ const (
 
 func (w *Wire) newConn(nc net.Conn, loops []*loop) *conn {
 	c := &conn{Conn: nc, wire: w, raw: newRawConn(nc)}
-	if c.raw != nil && len(loops) > 0 {
+	if c.raw != nil && len(loops) > 0 && w.config.Source != nil {
 		c.loop = loops[w.turns.Add(1)%uint64(len(loops))]
 	}
 	if from, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
@@ -143,6 +143,9 @@ func isTimeout(err error) bool {
 func (c *conn) next() error {
 	var armed time.Time // when the idle deadline was set here; before that net/http's holds
 	for {
+		if err := c.ride(); err != nil {
+			return c.over(err)
+		}
 		late, err := c.await()
 		if err != nil {
 			return c.over(err)
@@ -159,17 +162,19 @@ func (c *conn) next() error {
 			armed = at
 			_ = c.SetReadDeadline(at.Add(c.wire.config.IdleTimeout)) // a closed connection says so when read
 		}
-		if err := c.yield(); err != nil {
-			return c.over(err)
-		}
+		runtime.Gosched()
 	}
 }
 
-// yield waits for the next request where others are waited for too, and gives them
-// their turn.
-func (c *conn) yield() error {
+// ride lets the loop answer while nothing is on the desk, and does what the loop does
+// not: wait for a client that takes its time.
+func (c *conn) ride() error {
+	patience := c.wire.config.IdleTimeout
+	if !c.passed && !c.alone.Load() {
+		patience = c.wire.config.HeaderTimeout // who connects has something to ask
+	}
 	for c.loop != nil && (c.desk == nil || len(c.desk.in) == 0) {
-		rode, err := c.loop.carry(c)
+		rode, err := c.loop.carry(c, patience)
 		if err != nil || !rode {
 			return err
 		}
@@ -183,8 +188,8 @@ func (c *conn) yield() error {
 			return err
 		}
 		c.rest()
+		patience = c.wire.config.IdleTimeout
 	}
-	runtime.Gosched()
 	return nil
 }
 

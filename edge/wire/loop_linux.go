@@ -85,9 +85,9 @@ func (l *loop) watch(ctx context.Context) error {
 		return err
 	}
 	defer context.AfterFunc(ctx, func() { _ = l.poll.SetReadDeadline(time.Unix(1, 0)) })() // wakes it
-	idle := l.wire.config.IdleTimeout
+	every := min(l.wire.config.IdleTimeout, l.wire.config.HeaderTimeout) / 4
 	for {
-		if err := l.poll.SetReadDeadline(time.Now().Add(idle / 4)); err != nil {
+		if err := l.poll.SetReadDeadline(time.Now().Add(every)); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -96,16 +96,16 @@ func (l *loop) watch(ctx context.Context) error {
 		if err := socket.Read(l.turn); !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
-		l.sweep(time.Now().Add(-idle))
+		l.sweep(time.Now())
 	}
 }
 
-// sweep ends the connections that had no request since then.
-func (l *loop) sweep(since time.Time) {
+// sweep ends the connections that were without a request for too long.
+func (l *loop) sweep(now time.Time) {
 	l.mu.Lock()
 	var old []*conn
 	for _, c := range l.riding {
-		if c.heard.Before(since) {
+		if c.until.Before(now) {
 			old = append(old, c)
 		}
 	}
@@ -153,12 +153,12 @@ func (l *loop) look() int {
 	if errno != 0 || n == 0 {
 		return 0
 	}
-	now := time.Now()
+	until := time.Now().Add(l.wire.config.IdleTimeout)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, e := range l.events[:n] {
 		if l.due[i] = l.riding[e.Fd]; l.due[i] != nil {
-			l.due[i].heard = now
+			l.due[i].until = until
 		}
 	}
 	return int(n)
@@ -216,14 +216,15 @@ func (l *loop) answer(c *conn) (n int, err error) {
 	return n, nil
 }
 
-// carry hands c over to the loop and waits until it is back: with a request for its
-// own goroutine, an answer the client takes its time for, or an error, which is its
-// end. It reports false when the loop takes nobody.
-func (l *loop) carry(c *conn) (bool, error) {
+// carry hands c over to the loop, which lets it go without a request for so long, and
+// waits until it is back: with a request for its own goroutine, an answer the client
+// takes its time for, or an error, which is its end. It reports false when the loop
+// takes nobody.
+func (l *loop) carry(c *conn, patience time.Duration) (bool, error) {
 	if c.back == nil {
 		c.back = make(chan error, 1)
 	}
-	c.heard = time.Now()
+	c.until = time.Now().Add(patience)
 	c.rides.Store(true)
 	if !l.add(c) {
 		c.rides.Store(false)

@@ -5,6 +5,7 @@ package wire
 import (
 	"context"
 	"net"
+	"time"
 )
 
 // rawConn is for Linux; elsewhere connections are read and written as usual.
@@ -29,6 +30,6 @@ type loop struct{ wire *Wire }
 
 func (*loop) Run(context.Context) error { return nil }
 
-func (*loop) carry(*conn) (bool, error) { return false, nil }
+func (*loop) carry(*conn, time.Duration) (bool, error) { return false, nil }
 
 func (*loop) let(*conn, error) {}
