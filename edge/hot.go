@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -26,6 +27,7 @@ const (
 	hotMemory = 64 << 20  // bytes, about, for all hot answers
 	mostHot   = 512 << 10 // bytes of a playlist; three hours of music are 110 KB
 	hotAround = 512       // bytes of bookkeeping counted for each
+	hotZipped = 8 << 20   // bytes of playlists, before they were compressed
 )
 
 // hot are answers that were given by the handlers and can be given again, to anybody
@@ -34,6 +36,7 @@ const (
 // here; their bytes are in the cache of blocks.
 type hot struct {
 	answers *otter.Cache[hotKey, *hotAnswer]
+	zipped  *otter.Cache[string, []byte]
 	files   *files
 	meter   func(route string, status int) *api.Meter // set by Register
 }
@@ -86,15 +89,30 @@ func newHot(dir string, fileBytes int64) (*hot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache of answers: %w", err)
 	}
+	zipped, err := otter.New(&otter.Options[string, []byte]{
+		MaximumWeight: hotZipped, Weigher: func(body string, _ []byte) uint32 { return uint32(hotAround + len(body)) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cache of compressed playlists: %w", err)
+	}
 	files, err := newFiles(dir, fileBytes)
 	if err != nil {
 		return nil, err
 	}
-	return &hot{answers: answers, files: files}, nil
+	return &hot{answers: answers, zipped: zipped, files: files}, nil
+}
+
+// zip compresses a playlist, once for all who want it: that takes longer than
+// everything else that is done for it.
+func (h *hot) zip(ctx context.Context, body []byte) ([]byte, error) {
+	return h.zipped.Get(ctx, string(body), otter.LoaderFunc[string, []byte](func(context.Context, string) ([]byte, error) {
+		return compress(body)
+	}))
 }
 
 func (h *hot) close() {
 	h.answers.StopAllGoroutines()
+	h.zipped.StopAllGoroutines()
 	h.files.close()
 }
 

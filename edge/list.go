@@ -55,7 +55,7 @@ func (e *Edge) registerLists(r *api.Router) {
 		sealed = "/l/{ticket}/encrypted/aes-128/{secret}/" + tracks
 	)
 	for pattern, serve := range map[string]listHandler{
-		"index.m3u8":              func(w http.ResponseWriter, r *http.Request, l list) error { return l.multivariant(w, r, hls.Standard) },
+		"index.m3u8":              func(w http.ResponseWriter, r *http.Request, l list) error { return e.multivariantList(w, r, l, hls.Standard) },
 		"hifi.m3u8":               e.hifiList,
 		"{rendition}/index.m3u8":  e.listMedia,
 		"{rendition}/init/{run}":  e.listInit,
@@ -144,12 +144,12 @@ func (e *Edge) hifiList(w http.ResponseWriter, r *http.Request, l list) error {
 	if l.claims.Tier != ticket.Premium {
 		return errTier
 	}
-	return l.multivariant(w, r, hls.Hifi)
+	return e.multivariantList(w, r, l, hls.Hifi)
 }
 
-func (l list) multivariant(w http.ResponseWriter, r *http.Request, f hls.Flavour) error {
+func (e *Edge) multivariantList(w http.ResponseWriter, r *http.Request, l list, f hls.Flavour) error {
 	body, err := l.printMultivariant(f)
-	return text(w, r, typeHLS, body, err)
+	return e.text(w, r, typeHLS, body, err)
 }
 
 func (l list) printMultivariant(f hls.Flavour) ([]byte, error) {
@@ -162,7 +162,7 @@ func (e *Edge) listMedia(w http.ResponseWriter, r *http.Request, l list) error {
 		return err
 	}
 	body, err := l.playlist(l.cipher.protection(), l.ivName(name), l.interstitials(e.config.Ads))
-	return text(w, r, typeHLS, body, err)
+	return e.text(w, r, typeHLS, body, err)
 }
 
 // allowed is the name of the rendition of the path, if the listener may have it.

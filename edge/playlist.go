@@ -23,20 +23,20 @@ const (
 )
 
 func (e *Edge) standard(w http.ResponseWriter, r *http.Request, p play) error {
-	return p.multivariant(w, r, hls.Standard)
+	return e.multivariant(w, r, p, hls.Standard)
 }
 
 func (e *Edge) hifi(w http.ResponseWriter, r *http.Request, p play) error {
 	if p.claims.Tier != ticket.Premium {
 		return errTier
 	}
-	return p.multivariant(w, r, hls.Hifi)
+	return e.multivariant(w, r, p, hls.Hifi)
 }
 
-func (p play) multivariant(w http.ResponseWriter, r *http.Request, f hls.Flavour) error {
+func (e *Edge) multivariant(w http.ResponseWriter, r *http.Request, p play, f hls.Flavour) error {
 	p.made.Add(w.Header())
 	body, err := p.printMultivariant(melodyud.TrackID(r.PathValue("track")), f)
-	return text(w, r, typeHLS, body, err)
+	return e.text(w, r, typeHLS, body, err)
 }
 
 func (p play) printMultivariant(track melodyud.TrackID, f hls.Flavour) ([]byte, error) {
@@ -50,7 +50,7 @@ func (e *Edge) media(w http.ResponseWriter, r *http.Request, p play) error {
 	}
 	p.made.Add(w.Header())
 	body, err := p.printMedia(found.Name)
-	return text(w, r, typeHLS, body, err)
+	return e.text(w, r, typeHLS, body, err)
 }
 
 func (p play) printMedia(rendition string) ([]byte, error) {
@@ -66,12 +66,12 @@ func (e *Edge) dash(w http.ResponseWriter, r *http.Request, p play) error {
 	}
 	p.made.Add(w.Header())
 	body, err := print(offered(p.manifest, p.claims))
-	return text(w, r, typeDASH, body, err)
+	return e.text(w, r, typeDASH, body, err)
 }
 
 // text answers with a playlist, compressed for those who can take it (HLS-80).
 // The compressed form has an ETag of its own (EDGE-14).
-func text(w http.ResponseWriter, r *http.Request, contentType string, body []byte, err error) error {
+func (e *Edge) text(w http.ResponseWriter, r *http.Request, contentType string, body []byte, err error) error {
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func text(w http.ResponseWriter, r *http.Request, contentType string, body []byt
 	h.Add("Vary", "Accept-Encoding")
 	suffix := ""
 	if acceptsGzip(r.Header) {
-		if body, err = compress(body); err != nil {
+		if body, err = e.hot.zip(r.Context(), body); err != nil {
 			return err
 		}
 		h.Set("Content-Encoding", "gzip")
