@@ -2,11 +2,9 @@ package load
 
 import (
 	"bufio"
-	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -24,15 +22,15 @@ type line struct {
 	rate    int64 // bits a second; 0: no limit
 	now     func() time.Time
 	scratch *sync.Pool // of what bodies are read into: few are read at a time
-	zips    *sync.Pool // of *gzip.Reader
 
 	mu   sync.Mutex
 	conn net.Conn // nil: none; only the listener changes it, under mu
 	dead bool     // cut; guarded by mu
 
-	host string // where conn leads
-	in   *bufio.Reader
-	used bool // conn has carried an answer
+	origin string // where conn leads
+	out    []byte
+	in     *bufio.Reader
+	used   bool // conn has carried an answer
 }
 
 const (
@@ -46,7 +44,8 @@ type answer struct {
 	status    int
 	code      string // of a problem
 	bytes     int64
-	text      []byte // of a playlist
+	text      []byte // of a playlist, as it came
+	zipped    bool   // text is compressed
 	cache     string // Cache-Status
 	retry     string // Retry-After
 	firstByte time.Duration
@@ -66,11 +65,8 @@ func (l *line) cut() {
 // prepare connects without asking for anything. Should the other side close the
 // connection for that, the first request makes another.
 func (l *line) prepare(ctx context.Context, address string) error {
-	u, err := url.Parse(address)
-	if err != nil {
-		return err
-	}
-	_, err = l.connect(ctx, u)
+	origin, _ := cutOrigin(address)
+	_, err := l.connect(ctx, origin)
 	l.used = err == nil
 	return err
 }
@@ -86,16 +82,13 @@ func (l *line) hangUp() {
 }
 
 // get asks for an address. What is kept of the answer is its text if that is wanted,
-// and of sound nothing. A kept connection that the other side has closed meanwhile is
+// as it came, and of sound nothing. A kept connection that the other side has closed meanwhile is
 // replaced once.
 func (l *line) get(ctx context.Context, address string, text bool) (answer, error) {
-	u, err := url.Parse(address)
-	if err != nil {
-		return answer{}, err
-	}
+	origin, target := cutOrigin(address)
 	for {
-		kept := l.used && l.host == u.Host
-		a, err := l.try(ctx, u, text)
+		kept := l.used && l.origin == origin
+		a, err := l.try(ctx, origin, target, text)
 		if err == nil {
 			return a, nil
 		}
@@ -106,20 +99,16 @@ func (l *line) get(ctx context.Context, address string, text bool) (answer, erro
 	}
 }
 
-func (l *line) try(ctx context.Context, u *url.URL, text bool) (a answer, err error) {
+func (l *line) try(ctx context.Context, origin, target string, text bool) (a answer, err error) {
 	began := l.now()
-	conn, err := l.connect(ctx, u)
+	conn, err := l.connect(ctx, origin)
 	if err != nil {
 		return a, err
 	}
 	if err := conn.SetDeadline(time.Now().Add(l.timeout)); err != nil {
 		return a, err
 	}
-	encoding := ""
-	if text {
-		encoding = "Accept-Encoding: gzip\r\n"
-	}
-	if _, err := io.WriteString(conn, "GET "+u.RequestURI()+" HTTP/1.1\r\nHost: "+u.Host+"\r\nUser-Agent: melodyud-bench\r\n"+encoding+"\r\n"); err != nil {
+	if _, err := conn.Write(l.request(target, text)); err != nil {
 		return a, err
 	}
 	if _, err := l.in.Peek(1); err != nil {
@@ -130,7 +119,7 @@ func (l *line) try(ctx context.Context, u *url.URL, text bool) (a answer, err er
 	if err != nil {
 		return a, err
 	}
-	a.status, a.cache, a.retry = h.status, h.cache, h.retryAfter
+	a.status, a.zipped, a.cache, a.retry = h.status, h.zipped, h.cache, h.retryAfter
 	if err := l.receive(ctx, conn, h, text, &a); err != nil {
 		return a, err
 	}
@@ -141,12 +130,29 @@ func (l *line) try(ctx context.Context, u *url.URL, text bool) (a answer, err er
 	return a, nil
 }
 
-// connect returns the connection to u's host.
-func (l *line) connect(ctx context.Context, u *url.URL) (net.Conn, error) {
-	if l.conn != nil && l.host == u.Host {
+// request is a request for target, good until the next one.
+func (l *line) request(target string, text bool) []byte {
+	_, host, _ := strings.Cut(l.origin, "://")
+	b := append(append(l.out[:0], "GET "...), target...)
+	b = append(append(b, " HTTP/1.1\r\nHost: "...), host...)
+	b = append(b, "\r\nUser-Agent: melodyud-bench\r\n"...)
+	if text {
+		b = append(b, "Accept-Encoding: gzip\r\n"...)
+	}
+	l.out = append(b, "\r\n"...)
+	return l.out
+}
+
+// connect returns the connection to an origin.
+func (l *line) connect(ctx context.Context, origin string) (net.Conn, error) {
+	if l.conn != nil && l.origin == origin {
 		return l.conn, nil
 	}
 	l.hangUp()
+	u, err := url.Parse(origin)
+	if err != nil {
+		return nil, err
+	}
 	conn, err := l.reach(ctx, u)
 	if err != nil {
 		return nil, err
@@ -157,7 +163,7 @@ func (l *line) connect(ctx context.Context, u *url.URL) (net.Conn, error) {
 		_ = conn.Close()
 		return nil, context.Canceled
 	}
-	l.conn, l.host = conn, u.Host
+	l.conn, l.origin = conn, origin
 	if l.in == nil {
 		l.in = bufio.NewReaderSize(nil, lineBuffer)
 	}
@@ -195,28 +201,12 @@ func (l *line) receive(ctx context.Context, conn net.Conn, h head, text bool, a 
 		a.bytes, err = l.discard(ctx, conn, body)
 		return err
 	}
-	if a.text, err = l.read(body, h); err != nil {
+	if a.text, err = io.ReadAll(io.LimitReader(body, mostText)); err != nil {
 		return err
 	}
 	a.bytes = int64(len(a.text))
 	_, err = io.Copy(io.Discard, body)
 	return err
-}
-
-// read returns a playlist.
-func (l *line) read(body io.Reader, h head) ([]byte, error) {
-	if !h.zipped {
-		return io.ReadAll(io.LimitReader(body, mostText))
-	}
-	z, ok := l.zips.Get().(*gzip.Reader)
-	if !ok {
-		z = new(gzip.Reader)
-	}
-	defer l.zips.Put(z)
-	if err := z.Reset(body); err != nil {
-		return nil, fmt.Errorf("playlist: %w", err)
-	}
-	return io.ReadAll(io.LimitReader(z, mostText))
 }
 
 // attributeJSON finds a string in a JSON object without reading the rest.

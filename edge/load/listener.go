@@ -126,7 +126,7 @@ func (l *listener) list(ctx context.Context, address string) (*playlist, bool) {
 	if !ok {
 		return nil, false
 	}
-	p, err := l.crowd.lists.parse(a.text)
+	p, err := l.crowd.lists.parse(a.text, a.zipped)
 	if err != nil {
 		l.crowd.seen.fault("playlist: " + err.Error())
 		return nil, false

@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -103,11 +104,11 @@ type crowd struct {
 	charts charts
 	lists  *lists
 
-	scratch, zips sync.Pool
+	scratch sync.Pool
 }
 
 func (c *crowd) line() *line {
-	return &line{dial: c.config.Dial, timeout: c.config.Timeout, rate: c.config.Line, now: c.config.Now, scratch: &c.scratch, zips: &c.zips}
+	return &line{dial: c.config.Dial, timeout: c.config.Timeout, rate: c.config.Line, now: c.config.Now, scratch: &c.scratch}
 }
 
 // arrive starts the listeners one by one over the ramp.
@@ -168,8 +169,27 @@ func (c *crowd) watch(ctx context.Context, began time.Time) {
 	}
 }
 
-// resolve is the address of a reference found at base.
+// cutOrigin cuts an address into scheme and host, and what is asked for there.
+func cutOrigin(address string) (origin, target string) {
+	scheme, rest, _ := strings.Cut(address, "://")
+	host := strings.IndexAny(rest, "/?#")
+	if host < 0 {
+		return address, "/"
+	}
+	target, _, _ = strings.Cut(rest[host:], "#")
+	if !strings.HasPrefix(target, "/") {
+		target = "/" + target
+	}
+	return address[:len(scheme)+len("://")+host], target
+}
+
+// resolve is the address of a reference found at base. Most are the names of something
+// beside it, for which taking addresses apart would be most of a listener's work.
 func resolve(base, reference string) (string, error) {
+	if reference != "" && reference[0] != '.' && !strings.ContainsAny(reference, ":?#") && reference[0] != '/' && !strings.Contains(reference, "/.") {
+		path, _, _ := strings.Cut(base, "?")
+		return path[:strings.LastIndexByte(path, '/')+1] + reference, nil
+	}
 	b, err := url.Parse(base)
 	if err != nil {
 		return "", err

@@ -3,8 +3,10 @@ package load
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"sort"
 	"strconv"
 	"strings"
@@ -87,7 +89,7 @@ func attribute(list, name string) string {
 	return ""
 }
 
-// lists remembers parsed playlists by their text: addresses in them are relative, so
+// lists remembers parsed playlists by what came: addresses in them are relative, so
 // thousands of listeners to a track share one.
 type lists struct {
 	mu    sync.Mutex
@@ -96,13 +98,19 @@ type lists struct {
 
 const mostLists = 4096
 
-func (l *lists) parse(body []byte) (*playlist, error) {
+func (l *lists) parse(body []byte, zipped bool) (*playlist, error) {
 	sum := sha256.Sum256(body)
 	l.mu.Lock()
 	p := l.known[sum]
 	l.mu.Unlock()
 	if p != nil {
 		return p, nil
+	}
+	if zipped {
+		var err error
+		if body, err = unzip(body); err != nil {
+			return nil, err
+		}
 	}
 	p, err := parse(body)
 	if err != nil {
@@ -115,4 +123,12 @@ func (l *lists) parse(body []byte) (*playlist, error) {
 	}
 	l.known[sum] = p
 	return p, nil
+}
+
+func unzip(body []byte) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(z, mostText))
 }
