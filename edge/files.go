@@ -12,6 +12,7 @@ const (
 	defaultCacheBytes = 256 << 20
 	filesPart         = 4        // one in so many bytes of the cache is for files
 	leastFile         = 64 << 10 // bytes counted for each: they are open files, of which there may be so many
+	leastSent         = 32 << 10 // bytes for which another call of the system costs less than copying
 
 	// wantedOften is how often a segment is answered from the cache of blocks before it
 	// gets a file, so that a listener who walks through an album takes nobody's room.
@@ -64,7 +65,7 @@ func (f *files) get(a *hotAnswer) *wire.File {
 
 // put makes a file of a stretch. Where that does not work, blocks serve as well.
 func (f *files) put(s *stretch, parts [][]byte) {
-	if s.length > leastFile<<6 { // a few seconds of lossless sound have 2 MB
+	if s.length < leastSent || s.length > leastFile<<6 { // a few seconds of lossless sound have 2 MB
 		return
 	}
 	if one, err := wire.NewFile(f.dir, parts); err == nil {

@@ -101,7 +101,7 @@ func TestWhatIsAnsweredFromMemoryIsWhatTheHandlerAnswers(t *testing.T) {
 	defer server.Close()
 	plain, fast := server.Listener.Addr().String(), s.front(t)
 	base := s.base(t, ticket.Premium)
-	for _, below := range []string{"index.m3u8", "hifi.m3u8", "manifest.mpd", "aac-64/index.m3u8", "aac-64/init.mp4", "aac-64/s/0.m4s", "flac/s/2.m4s"} {
+	for _, below := range []string{"index.m3u8", "hifi.m3u8", "manifest.mpd", "aac-64/index.m3u8", "aac-64/init.mp4", "aac-64/s/0.m4s", "flac/s/1.m4s", "flac/s/2.m4s"} {
 		for _, coding := range []string{"", "gzip, deflate, br", "br", "gzip;q=0"} {
 			var fields []string
 			if coding != "" {
