@@ -109,7 +109,7 @@ var arrows = map[string][]string{
 	"edge/wire/wirebench":  {"internal/objectstore", "internal/objectstore/dir", "internal/ticket"},
 	"edge/load":            {},
 	"edge/cachestatus":     {},
-	"edge/httpcache":       {"edge/cachestatus"},
+	"edge/httpcache":       {"edge/cachestatus", "edge/cmcd"},
 	"edge/streams":         {"internal/ticket"},
 	"edge/pace":            {"internal/ticket"},
 	"edge/cmcd":            {},

@@ -55,7 +55,9 @@ func (e *Edge) registerLists(r *api.Router) {
 		sealed = "/l/{ticket}/encrypted/aes-128/{secret}/" + tracks
 	)
 	for pattern, serve := range map[string]listHandler{
-		"index.m3u8":              func(w http.ResponseWriter, r *http.Request, l list) error { return e.multivariantList(w, r, l, hls.Standard) },
+		"index.m3u8": func(w http.ResponseWriter, r *http.Request, l list) error {
+			return e.multivariantList(w, r, l, hls.Standard)
+		},
 		"hifi.m3u8":               e.hifiList,
 		"{rendition}/index.m3u8":  e.listMedia,
 		"{rendition}/init/{run}":  e.listInit,

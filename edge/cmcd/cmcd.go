@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	melodyud "github.com/melodyud/melodyud"
@@ -224,20 +225,16 @@ func hex(c byte) byte {
 	return 255
 }
 
-// StripQuery returns a query without what players add to tell about themselves and
-// to ask for the state of a playlist: CMCD and _HLS_*. It is what a cache key may
-// have of a query (CMCD-8).
+// StripQuery returns a query without what players tell about themselves. It is what a
+// cache key may have of a query (CMCD-8).
 func StripQuery(rawQuery string) string {
-	if !strings.Contains(rawQuery, Parameter) && !strings.Contains(rawQuery, "_HLS_") {
+	if !strings.Contains(rawQuery, Parameter) {
 		return rawQuery
 	}
-	var kept []string
-	for one := range strings.SplitSeq(rawQuery, "&") {
+	kept := slices.DeleteFunc(strings.Split(rawQuery, "&"), func(one string) bool {
 		name, _, _ := strings.Cut(one, "=")
-		if name != Parameter && !strings.HasPrefix(name, "_HLS_") {
-			kept = append(kept, one)
-		}
-	}
+		return name == Parameter
+	})
 	return strings.Join(kept, "&")
 }
 

@@ -23,6 +23,7 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/edge/cachestatus"
+	"github.com/melodyud/melodyud/edge/cmcd"
 )
 
 // Config of a Cache.
@@ -208,10 +209,11 @@ func forwards(r *http.Request) cachestatus.Reason {
 }
 
 // keyOf is the address a response is stored under: of GET alone, the path and query
-// as they are (RFC 9111 §2).
+// as they are (RFC 9111 §2), but for what players tell about themselves (CMCD-8).
 func keyOf(u *url.URL) string {
-	if u.RawQuery == "" && !u.ForceQuery {
+	query := cmcd.StripQuery(u.RawQuery)
+	if query == "" && !u.ForceQuery {
 		return u.EscapedPath()
 	}
-	return u.EscapedPath() + "?" + u.RawQuery
+	return u.EscapedPath() + "?" + query
 }

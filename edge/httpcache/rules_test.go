@@ -170,6 +170,14 @@ func TestWhatComesFromTheStoreSaysHowOldItIs(t *testing.T) {
 	})
 }
 
+func TestWhatPlayersTellIsNoPartOfAnAddress(t *testing.T) { // CMCD-8
+	t.Parallel()
+	tell(t, []story{
+		{rule: "alone", steps: []step{{ask: "GET /x?CMCD=bl%3D1", says: fresh("one")}, {ask: "GET /x?CMCD=bl%3D2", gets: "200 one"}, {ask: "GET /x", gets: "200 one"}}},
+		{rule: "among others", steps: []step{{ask: "GET /x?a=1&CMCD=bl%3D1", says: fresh("one")}, {ask: "GET /x?CMCD=bl%3D2&a=1", gets: "200 one"}, {ask: "GET /x?a=2", says: fresh("two")}}},
+	})
+}
+
 // EDGE-5: RFC 9111 §4.1.
 func TestVaryChoosesByWhatRequestsMean(t *testing.T) {
 	t.Parallel()
