@@ -6,8 +6,10 @@ import { go, place } from "../route";
 import { Cover, Drawn } from "../ui/cover";
 import { clock, count, lengthOf, nameOf } from "../ui/format";
 import { Bars, Note, Pause, Play } from "../ui/icons";
+import { whenIdle } from "../ui/later";
 import * as q from "./queue";
 import { RowMenu } from "./rowmenu";
+import { ready } from "./volume";
 import { peaksOf } from "./waveform";
 
 const loading = signal(true);
@@ -21,7 +23,7 @@ let first: Promise<TrackPage> | undefined;
 export function early(): void {
   first = api.catalog();
   first.catch(() => (first = undefined)); // load asks again, and says what is wrong.
-  void q.engine.warm();
+  void q.engine.warm().then(() => whenIdle(ready));
 }
 
 async function load(cursor?: string): Promise<void> {

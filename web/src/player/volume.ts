@@ -24,6 +24,11 @@ effect(() => remember("volume", volume.value));
 effect(() => remember("muted", muted.value ? 1 : 0));
 effect(() => remember("loudness", levels.indexOf(level.value)));
 
+/** ready prepares for tracks that are made louder than they are. */
+export function ready(): void {
+  if (level.value !== "off") output.prepare();
+}
+
 export function setVolume(v: number): void {
   volume.value = Math.min(1, Math.max(0, v));
   if (volume.value > 0) muted.value = false;
