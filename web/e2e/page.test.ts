@@ -89,12 +89,12 @@ describe("signing in", () => {
   });
 
   test("a session that ends meanwhile leads back to the card", async () => {
-    fake.tracks = [fakeTrack()];
+    fake.tracks = [fakeTrack(), fakeTrack({ id: "trk_2", title: "Second" })];
     const page = await open("/player");
     const play = page.getByRole("button", { name: "Play Night Train by Ada" });
     await play.waitFor();
-    // Any request may be the first to hear of it, so the button may go before it is pressed:
-    // pressing is a click on what was there.
+    // Any request may be the first to hear of it, that for the next track at the latest, so
+    // the button may go before it is pressed: pressing is a click on what was there.
     const button = await play.elementHandle();
     fake.faults.signedIn = false;
     await button?.evaluate((b) => (b as HTMLElement).click());

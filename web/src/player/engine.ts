@@ -1,6 +1,7 @@
-import { signal } from "@preact/signals";
+import { batch, signal } from "@preact/signals";
 import type Hls from "hls.js";
 import type { ErrorData, HlsConfig, Level } from "hls.js";
+import { hold, release } from "../ui/later";
 import { absolute, rebased } from "./address";
 import { Ads, listPolicy, type Tell } from "./ads";
 import { followCodecs } from "./codecs";
@@ -48,6 +49,9 @@ export type Trouble =
 
 const stallPatience = 2_500; // ms without sound before it counts as slow
 const startPatience = 8_000; // the same before the first sound
+const leastBandwidth = 64_000; // bits per second
+/** How long what is no longer heard may stay, in ms. */
+const cleaning = 2_000;
 const auto = -1;
 /** With less than this ahead, in seconds, the sound waits for every piece of a segment. */
 const hurried = 2;
@@ -98,6 +102,8 @@ export class Engine {
   /** What addresses begin with, and what instead since the ticket was renewed. */
   #moved: { from: string; to: string } | undefined;
   #pressed = 0;
+  /** The bandwidth that was stored last. */
+  #known = remembered("bandwidth", 0);
 
   constructor(onTrouble: (t: Trouble) => void, onEnded: () => void) {
     this.#onTrouble = onTrouble;
@@ -123,6 +129,7 @@ export class Engine {
       this.#started = true;
       this.#calm();
       set("playing")();
+      release();
     });
     a.addEventListener("pause", () => {
       this.#calm();
@@ -155,14 +162,18 @@ export class Engine {
 
   /** pressed is when the listener asked for what is loaded next; the start-up time counts from it. */
   pressed(): void {
+    hold(0); // for what can be loaded in the same task.
     this.#pressed = performance.now();
   }
 
   /** load replaces what is playing. Later loads win over slower, earlier ones. */
   async load(what: Load): Promise<void> {
     const mine = ++this.#generation;
-    this.#reset();
-    this.sound.value = "loading";
+    if (what.play) hold();
+    batch(() => {
+      this.#reset();
+      this.sound.value = "loading";
+    });
     // Without a wait where there is nothing to wait for.
     const HlsClass = this.#class ?? (await this.#player());
     if (mine !== this.#generation) return;
@@ -176,19 +187,19 @@ export class Engine {
   /** stop lets go of everything. */
   stop(): void {
     this.#generation++;
-    this.#reset();
-    if (!this.#ready) {
-      this.audio.removeAttribute("src");
-      this.audio.load(); // without it a native player goes on with what it had.
-    }
-    this.sound.value = "idle";
+    batch(() => {
+      this.#reset();
+      this.sound.value = "idle";
+    });
+    if (this.#ready || !this.audio.hasAttribute("src")) return;
+    this.audio.removeAttribute("src");
+    this.audio.load(); // without it a native player goes on with what it had.
   }
 
   #reset(): void {
     this.#calm();
     this.ads.forget();
-    this.hls?.destroy();
-    this.hls = undefined;
+    this.#leave();
     this.#memory = undefined;
     this.#moved = undefined;
     this.refusal = undefined;
@@ -203,6 +214,31 @@ export class Engine {
     this.asked.value = auto;
     this.buffered.value = [];
     this.startup.value = undefined;
+  }
+
+  /**
+   * leave silences the player that plays and gets the next one ready in its place: the
+   * audio element turns to it at once, without being emptied first. What else there is
+   * to take down can wait; not where breaks are, which have players of their own.
+   */
+  #leave(): void {
+    const left = this.hls;
+    if (!left || !this.#class) return;
+    const plain = left.media === this.audio && !left.interstitialsManager?.events.length;
+    if (!plain) left.destroy();
+    this.#ready = this.#attached(this.#class);
+    this.hls = undefined;
+    if (!plain) return;
+    left.stopLoad();
+    left.detachMedia();
+    setTimeout(() => left.destroy(), cleaning);
+  }
+
+  /** keep remembers what the connection brings; storing it takes time, so not for every little change. */
+  #keep(bandwidth: number): void {
+    if (!(bandwidth > 0) || Math.abs(bandwidth - this.#known) < this.#known / 10) return;
+    this.#known = bandwidth;
+    remember("bandwidth", Math.round(bandwidth));
   }
 
   #native(what: Load): void {
@@ -221,7 +257,7 @@ export class Engine {
       ...config,
       ...loadersFor(HlsClass, this.#desk()),
       bufferController: followCodecs(HlsClass.DefaultConfig.bufferController),
-      abrEwmaDefaultEstimate: startBandwidth(),
+      abrEwmaDefaultEstimate: Math.max(leastBandwidth, this.bandwidth()),
     });
     // Where pieces are on, hls.js decrypts by itself, slowly; ours are not in pieces when encrypted.
     hls.config.enableSoftwareAES = false;
@@ -301,7 +337,7 @@ export class Engine {
     });
     hls.on(Events.FRAG_LOADED, (_e, data) => {
       this.#learn(data.frag.level, data.frag.initSegment?.data);
-      remember("bandwidth", Math.round(hls.bandwidthEstimate));
+      this.#keep(hls.bandwidthEstimate);
     });
     hls.on(Events.BUFFER_CREATED, (_e, data) => {
       const buffer = data.tracks.audio?.buffer;
@@ -311,7 +347,7 @@ export class Engine {
       if (this.heard.value && this.heard.value.index !== data.level) this.#count("switches");
       this.heard.value = this.qualities.value[data.level];
     });
-    hls.on(Events.ERROR, (_e, data) => this.#hlsError(HlsClass, data));
+    hls.on(Events.ERROR, (_e, data) => this.hls === hls && this.#hlsError(HlsClass, data));
     hls.loadSource(what.url);
   }
 
@@ -435,7 +471,7 @@ function final(r: Refusal): boolean {
 
 /** startBandwidth is what is expected of the connection, in bits per second. */
 export function startBandwidth(): number {
-  return Math.max(64_000, remembered("bandwidth", 1_000_000));
+  return Math.max(leastBandwidth, remembered("bandwidth", 1_000_000));
 }
 
 /** config tunes hls.js for sound that starts at once and survives a tunnel. */

@@ -2,6 +2,7 @@ import { effect } from "@preact/signals";
 import { coverSizes, coverURL } from "../api/client";
 import type { Track } from "../api/types";
 import { nameOf } from "../ui/format";
+import { later } from "../ui/later";
 import { current, duration, engine, next, position, previous, seek, skip, toggle } from "./queue";
 
 /** followMediaKeys serves headphones and lock screens until the returned function is called. */
@@ -22,18 +23,21 @@ export function followMediaKeys(): () => void {
   on("seekbackward", (d) => skip(-(d.seekOffset ?? 10)));
   on("seekforward", (d) => skip(d.seekOffset ?? 10));
   on("seekto", (d) => d.seekTime !== undefined && seek(d.seekTime));
+  const name = () => {
+    const t = current.peek();
+    session.metadata = t ? metadataOf(t) : null;
+  };
+  const state = () => {
+    session.playbackState = engine.sound.peek() === "playing" ? "playing" : current.peek() ? "paused" : "none";
+  };
+  const place = () => {
+    const length = duration.peek();
+    if (length > 0) session.setPositionState?.({ duration: length, position: Math.min(position.peek(), length), playbackRate: 1 });
+  };
   const stops = [
-    effect(() => {
-      const t = current.value;
-      session.metadata = t ? metadataOf(t) : null;
-    }),
-    effect(() => {
-      session.playbackState = engine.sound.value === "playing" ? "playing" : current.value ? "paused" : "none";
-    }),
-    effect(() => {
-      const length = duration.value;
-      if (length > 0) session.setPositionState?.({ duration: length, position: Math.min(position.value, length), playbackRate: 1 });
-    }),
+    effect(() => (void current.value, later(name))),
+    effect(() => (void engine.sound.value, void current.value, later(state))),
+    effect(() => (void duration.value, void position.value, later(place))),
   ];
   return () => stops.forEach((stop) => stop());
 }

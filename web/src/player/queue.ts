@@ -1,4 +1,4 @@
-import { computed, effect, signal } from "@preact/signals";
+import { batch, computed, effect, signal } from "@preact/signals";
 import { ApiError, api, sentence } from "../api/client";
 import type { Album, Track } from "../api/types";
 import { nameOf } from "../ui/format";
@@ -176,8 +176,13 @@ function partsOf(tracks: { start_seconds: number; track: Track }[]): Part[] {
   return tracks.map(({ start_seconds: from, track }) => ({ track, from, to: from + (track.release?.duration_seconds ?? 0) }));
 }
 
+/** begin leaves what plays for what is to be heard; it is told to all who look as one change. */
 function begin(t: Track | undefined, seconds: number): void {
   reporter.wanted();
+  batch(() => clean(t, seconds));
+}
+
+function clean(t: Track | undefined, seconds: number): void {
   parts.value = [];
   album.value = undefined;
   albumLoudness.value = undefined;
