@@ -296,7 +296,7 @@ func (c *conn) short() (done bool, at time.Time, err error) {
 	if !c.begin() {
 		return false, at, net.ErrClosed
 	}
-	if !c.prepare() {
+	if !c.prepare(time.Now()) {
 		return false, at, c.end(false, nil)
 	}
 	err = c.transmit()
@@ -304,9 +304,9 @@ func (c *conn) short() (done bool, at time.Time, err error) {
 }
 
 // prepare puts the answer to the request on the desk beside it, if it is in memory.
-func (c *conn) prepare() bool {
+func (c *conn) prepare(now time.Time) bool {
 	d := c.desk
-	d.began = time.Now()
+	d.began = now
 	d.head.request.From = c.from
 	d.answer.reset()
 	if !c.wire.config.Source.Resident(&d.head.request, &d.answer) {

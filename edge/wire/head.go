@@ -232,15 +232,6 @@ func (h *head) absolute() refusal {
 // simple reports whether everybody reads this path alike: nothing escaped, no query,
 // no empty or dotted steps.
 func simple(path []byte) bool {
-	if !bytes.HasPrefix(path, []byte("/p/")) {
-		return false
-	}
-	before := byte('/')
-	for _, c := range path[1:] {
-		if classes[c]&pathChar == 0 || before == '/' && (c == '/' || c == '.') {
-			return false
-		}
-		before = c
-	}
-	return before != '/'
+	return bytes.HasPrefix(path, []byte("/p/")) && path[len(path)-1] != '/' && all(path, pathChar) &&
+		!bytes.Contains(path, []byte("//")) && !bytes.Contains(path, []byte("/."))
 }

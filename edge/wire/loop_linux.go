@@ -40,7 +40,14 @@ type loop struct {
 
 	events [mostInTurn]unix.EpollEvent
 	due    [mostInTurn]*conn
+	at     time.Time // of the last look or answer
 }
+
+// Each thing that comes is told once: what a turn has read, it need not look at again.
+const (
+	tellOnce = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
+	leaving  = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+)
 
 // Run answers until ctx ends. Connections that are there then are told that they are
 // over.
@@ -137,7 +144,7 @@ func (l *loop) turn(uintptr) bool {
 		seen += n
 		for i, c := range l.due[:n] {
 			if l.due[i] = nil; c != nil {
-				l.attend(c)
+				l.attend(c, l.events[i].Events&leaving != 0)
 			}
 		}
 	}
@@ -153,7 +160,8 @@ func (l *loop) look() int {
 	if errno != 0 || n == 0 {
 		return 0
 	}
-	until := time.Now().Add(l.wire.config.IdleTimeout)
+	l.at = time.Now()
+	until := l.at.Add(l.wire.config.IdleTimeout)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, e := range l.events[:n] {
@@ -165,8 +173,8 @@ func (l *loop) look() int {
 }
 
 // attend answers what came on a connection. With anything else it goes back to its
-// own goroutine, as it does when the client takes its time.
-func (l *loop) attend(c *conn) {
+// own goroutine, as it does when the client takes its time or leaves.
+func (l *loop) attend(c *conn, leaves bool) {
 	if !c.rides.Load() || !c.begin() {
 		return // it is being closed
 	}
@@ -175,7 +183,7 @@ func (l *loop) attend(c *conn) {
 		l.let(c, nil)
 		return
 	}
-	back := err != nil || c.desk != nil && len(c.desk.in) > 0
+	back := leaves || err != nil || c.desk != nil && len(c.desk.in) > 0
 	if back {
 		l.remove(c) // while its descriptor is its own
 	}
@@ -193,27 +201,37 @@ func (l *loop) answer(c *conn) (n int, err error) {
 			err = io.EOF
 		}
 	}()
-	if err := c.raw.receive(c); err != nil {
-		return 0, err
-	}
-	for ; c.desk != nil && len(c.desk.in) > 0; n++ {
-		size, _, why := whole(c.desk.in, 0)
-		if size == 0 || why.status != 0 || c.desk.head.parse(c.desk.in[:size]).status != 0 || !c.desk.head.plain {
-			return n, nil
-		}
-		if c.declined = !c.prepare(); c.declined {
-			return n, nil
-		}
-		if err := c.raw.sendNow(c); err != nil {
-			c.told(err)
+	for more := true; more; {
+		if more, err = c.raw.receive(c); err != nil {
 			return n, err
 		}
-		if c.unsent = !c.desk.out.done(); c.unsent {
-			return n, nil
+		for c.desk != nil && len(c.desk.in) > 0 {
+			if did, err := l.answerOne(c); !did {
+				return n, err
+			}
+			n++
 		}
-		c.told(nil)
 	}
 	return n, nil
+}
+
+// answerOne answers the first request on the desk, and reports whether it could and the
+// client took all of it.
+func (l *loop) answerOne(c *conn) (bool, error) {
+	d := c.desk
+	size, _, why := whole(d.in, 0)
+	if size == 0 || why.status != 0 || d.head.parse(d.in[:size]).status != 0 || !d.head.plain {
+		return false, nil
+	}
+	if c.declined = !c.prepare(l.at); c.declined {
+		return false, nil
+	}
+	err := c.raw.sendNow(c)
+	if c.unsent = err == nil && !d.out.done(); c.unsent {
+		return false, nil
+	}
+	l.at = c.told(err)
+	return err == nil, err
 }
 
 // carry hands c over to the loop, which lets it go without a request for so long, and
@@ -243,7 +261,7 @@ func (l *loop) add(c *conn) (ok bool) {
 		return false
 	}
 	err := c.raw.socket.Control(func(fd uintptr) {
-		ok = unix.EpollCtl(l.fds.poll, unix.EPOLL_CTL_ADD, int(fd), &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}) == nil
+		ok = unix.EpollCtl(l.fds.poll, unix.EPOLL_CTL_ADD, int(fd), &unix.EpollEvent{Events: tellOnce, Fd: int32(fd)}) == nil
 	})
 	if ok = ok && err == nil; ok {
 		l.riding[int32(c.raw.fd)] = c

@@ -53,13 +53,15 @@ func (r *rawConn) fill(c *conn) error {
 	return r.received()
 }
 
-// receive reads onto the desk what is there now, which may be nothing.
-func (r *rawConn) receive(c *conn) error {
+// receive reads onto the desk what is there now, which may be nothing, and reports
+// whether there may be more.
+func (r *rawConn) receive(c *conn) (more bool, err error) {
 	r.conn = c
 	if !r.readable(r.fd) {
-		return nil
+		return false, nil
 	}
-	return r.received()
+	err = r.received()
+	return err == nil && len(c.desk.in) == cap(c.desk.in), err
 }
 
 func (r *rawConn) received() error {
