@@ -39,6 +39,9 @@ type benchEdgeCmd struct {
 // time, in which the server is measured.
 const collectAt = 400
 
+// herdMemory is what a herd takes before anything is collected: it is over in a second.
+const herdMemory = 1 << 30
+
 // Help is printed under the flags.
 func (benchEdgeCmd) Help() string {
 	return `Listeners behave like players: they ask for the right to play, read the playlists, take the best quality their
@@ -93,6 +96,8 @@ func (cmd benchEdgeCmd) Run(ctx context.Context, s std) error {
 }
 
 func (cmd benchEdgeCmd) herd(ctx context.Context, config node.LoadConfig, s std) error {
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(herdMemory)
 	r, err := node.LoadHerd(ctx, config)
 	switch {
 	case err != nil:
