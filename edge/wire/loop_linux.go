@@ -173,17 +173,18 @@ func (l *loop) look() int {
 }
 
 // attend answers what came on a connection. With anything else it goes back to its
-// own goroutine, as it does when the client takes its time or leaves.
+// own goroutine, as it does when the client takes its time, leaves, or has sent more
+// than is good for the others.
 func (l *loop) attend(c *conn, leaves bool) {
 	if !c.rides.Load() || !c.begin() {
 		return // it is being closed
 	}
-	n, err := l.answer(c)
+	n, more, err := l.answer(c)
 	if c.unsent {
 		l.let(c, nil)
 		return
 	}
-	back := leaves || err != nil || c.desk != nil && len(c.desk.in) > 0
+	back := leaves || more || err != nil || c.desk != nil && len(c.desk.in) > 0
 	if back {
 		l.remove(c) // while its descriptor is its own
 	}
@@ -193,26 +194,22 @@ func (l *loop) attend(c *conn, leaves bool) {
 	}
 }
 
-// answer answers all that came and can be answered, and returns how much that was.
-func (l *loop) answer(c *conn) (n int, err error) {
+// answer answers what a desk holds of what came and can be answered. It returns how
+// much that was, and whether there may be more.
+func (l *loop) answer(c *conn) (n int, more bool, err error) {
 	defer func() {
 		if p := recover(); p != nil { // as net/http does: one broken answer ends one connection
 			l.wire.config.Logger.Error("panic in an answer from memory", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 			err = io.EOF
 		}
 	}()
-	for more := true; more; {
-		if more, err = c.raw.receive(c); err != nil {
-			return n, err
-		}
-		for c.desk != nil && len(c.desk.in) > 0 {
-			if did, err := l.answerOne(c); !did {
-				return n, err
-			}
+	more, err = c.raw.receive(c)
+	for did := true; did && err == nil && c.desk != nil && len(c.desk.in) > 0; {
+		if did, err = l.answerOne(c); did {
 			n++
 		}
 	}
-	return n, nil
+	return n, more, err
 }
 
 // answerOne answers the first request on the desk, and reports whether it could and the
