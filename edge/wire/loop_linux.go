@@ -19,8 +19,8 @@ import (
 )
 
 // mostInTurn is how many connections a loop looks at before everybody else gets a
-// turn: about a millisecond's work.
-const mostInTurn = 32
+// turn: one or two milliseconds' work.
+const mostInTurn = 128
 
 // loop answers the next requests of many connections from memory, one after the
 // other. A goroutine for each has the scheduler in between twice per answer; and as

@@ -33,7 +33,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.melodyud, "melodyud", "bin/melodyud", "the program to measure")
 	flag.StringVar(&o.also, "also", "", "another build of it, to compare with")
-	flag.IntVar(&o.rounds, "rounds", 5, "how often each server has its turn")
+	flag.IntVar(&o.rounds, "rounds", 9, "how often each server has its turn")
 	flag.DurationVar(&o.length, "length", 3*time.Second, "of one turn")
 	flag.IntVar(&o.connections, "connections", 32, "connections at once")
 	flag.StringVar(&o.only, "only", "", "segment or playlist; default both")
