@@ -16,7 +16,7 @@ import (
 	"github.com/melodyud/melodyud/internal/ticket"
 )
 
-var nora, emil, lisa, paul, olga = apitest.Nora, apitest.Emil, apitest.Lisa, apitest.Paul, apitest.Olga
+var nora, lisa, paul = apitest.Nora, apitest.Lisa, apitest.Paul
 
 // world is a playback service over a catalog.
 type world struct {
