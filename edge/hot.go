@@ -53,7 +53,7 @@ type hotKey struct {
 func hotKeyOf(path, acceptEncoding string, c *ticket.Claims) hotKey {
 	k := hotKey{path: path, tier: c.Tier, ads: c.Ads, renditions: c.Renditions}
 	if strings.HasSuffix(path, ".m3u8") || strings.HasSuffix(path, ".mpd") {
-		k.gzip = acceptsGzip(http.Header{"Accept-Encoding": {acceptEncoding}})
+		k.gzip = acceptsGzip(acceptEncoding)
 	}
 	return k
 }

@@ -80,7 +80,7 @@ func (e *Edge) text(w http.ResponseWriter, r *http.Request, contentType string, 
 	h.Set("Cache-Control", whileFresh)
 	h.Add("Vary", "Accept-Encoding")
 	suffix := ""
-	if acceptsGzip(r.Header) {
+	if acceptsGzip(strings.Join(r.Header.Values("Accept-Encoding"), ",")) {
 		if body, err = e.hot.zip(r.Context(), body); err != nil {
 			return err
 		}
@@ -95,8 +95,8 @@ func (e *Edge) text(w http.ResponseWriter, r *http.Request, contentType string, 
 }
 
 // acceptsGzip reads Accept-Encoding as RFC 9110 §12.5.3 says, for gzip alone.
-func acceptsGzip(h http.Header) bool {
-	for one := range strings.SplitSeq(strings.Join(h.Values("Accept-Encoding"), ","), ",") {
+func acceptsGzip(encodings string) bool {
+	for one := range strings.SplitSeq(encodings, ",") {
 		coding, params, _ := strings.Cut(strings.TrimSpace(one), ";")
 		if !strings.EqualFold(strings.TrimSpace(coding), "gzip") {
 			continue
