@@ -5,7 +5,7 @@
 //
 //	segments    requests per second of processor time >= nginx's and >= 1.3 x Varnish's
 //	playlists   the same >= Varnish's
-//	both        p99 no worse than nginx's
+//	both        p99 no worse than nginx's, where both have the same to do
 package main
 
 import (
@@ -74,7 +74,7 @@ func run(ctx context.Context, o options, out io.Writer) (missed bool, err error)
 		if o.only != "" && o.only != what.name {
 			continue
 		}
-		results, err := measure(ctx, o, what, servers)
+		results, err := measure(ctx, o, dir, what, servers)
 		if err != nil {
 			return false, err
 		}
