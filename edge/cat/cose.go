@@ -289,10 +289,14 @@ func decodeEnvelope(token string) (e envelope, tag uint64, err error) {
 		return e, 0, err
 	}
 	var outer cbor.RawTag
-	if decoder.Unmarshal(raw, &outer) == nil && outer.Number == tagCWT {
+	tagged := decoder.Unmarshal(raw, &outer) == nil
+	if tagged && outer.Number == tagCWT { // the tag of COSE must follow (RFC 8392 §6)
 		raw, outer = outer.Content, cbor.RawTag{}
+		if err := decoder.Unmarshal(raw, &outer); err != nil {
+			return e, 0, err
+		}
 	}
-	if decoder.Unmarshal(raw, &outer) == nil {
+	if tagged {
 		if outer.Number != tagMac0 && outer.Number != tagSign1 {
 			return e, 0, fmt.Errorf("tag %d", outer.Number)
 		}
