@@ -5,7 +5,7 @@
 //
 //	segments    requests per second of processor time >= nginx's and >= 1.3 x Varnish's
 //	playlists   the same >= Varnish's
-//	both        p99 no worse than nginx's, where both have the same to do
+//	both        p99 no worse than nginx's, at full speed and where both have the same to do
 package main
 
 import (
