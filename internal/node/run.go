@@ -60,9 +60,13 @@ func runAll(ctx context.Context, runners []runner) error {
 	return errors.Join(errs...)
 }
 
-// runUntil runs r; coming back before ctx ended is a failure.
+// runUntil runs r; coming back before ctx ended is a failure. A call that was cut
+// short because ctx ended is not: who is asked to stop while starting says so.
 func (r runner) runUntil(ctx context.Context) error {
 	err := r.run(ctx)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.name, err)
 	}
