@@ -340,6 +340,9 @@ func (n *Node) runs(name string, p phase, run func(context.Context) error) {
 func (n *Node) Run(ctx context.Context) error {
 	n.log.InfoContext(ctx, "node started", slog.String("version", Version()),
 		slog.Any("roles", n.config.Roles), slog.String("address", n.listener.Addr().String()))
+	if err := returnStartPagesOnce(); err != nil {
+		n.log.DebugContext(ctx, "pages of the start stay", slog.Any("error", err))
+	}
 	err := runAll(ctx, n.runners)
 	err = errors.Join(err, n.close())
 	if err != nil {

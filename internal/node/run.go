@@ -75,3 +75,6 @@ func (r runner) runUntil(ctx context.Context) error {
 	}
 	return nil
 }
+
+// returnStartPagesOnce is once for a process, however many nodes it runs.
+var returnStartPagesOnce = sync.OnceValue(returnStartPages)
