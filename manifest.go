@@ -1,6 +1,9 @@
 package melodyud
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // ManifestVersion is the version of the Manifest's JSON form. It is part of the
 // render hash, so a changed form makes new object names.
@@ -96,6 +99,33 @@ func (r *Rendition) SegmentRange(i int) (offset, length int64, ok bool) {
 		offset += n
 	}
 	return offset, r.Sizes[i], true
+}
+
+// Length returns how long segment i plays, 0 when there is no such segment.
+func (r *Rendition) Length(i int) time.Duration {
+	if i < 0 || i >= len(r.Durations) || r.SampleRate <= 0 {
+		return 0
+	}
+	return time.Duration(float64(r.Durations[i]) / float64(r.SampleRate) * float64(time.Second))
+}
+
+// Starts returns the byte at which each segment starts in the track file, and that
+// behind the last one. Sizes that do not fit into the file are an error: a range beyond
+// it would be read from nowhere.
+func (r *Rendition) Starts() ([]int64, error) {
+	at := r.InitSize + r.IndexSize
+	if r.InitSize < 0 || r.IndexSize < 0 || at > r.Size {
+		return nil, fmt.Errorf("rendition %s: %d bytes before the first segment of a file of %d", r.Name, at, r.Size)
+	}
+	starts := make([]int64, 0, len(r.Sizes)+1)
+	for i, n := range r.Sizes {
+		if n < 0 || n > r.Size-at {
+			return nil, fmt.Errorf("rendition %s: segment %d of %d bytes does not fit into the file", r.Name, i, n)
+		}
+		starts = append(starts, at)
+		at += n
+	}
+	return append(starts, at), nil
 }
 
 // Source says what the creator's file was.

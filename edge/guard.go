@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/maypok86/otter/v2"
 
@@ -30,6 +31,8 @@ type notices interface {
 	// Void returns the refusal of a void ticket, or the rule on countries that holds
 	// for it besides its own. Track and release may be empty.
 	Void(c *ticket.Claims, track, release string) (ticket.Countries, error)
+	// Current reports whether all that was told until so long ago is known.
+	Current(within time.Duration) bool
 }
 
 // places tells where an address is.

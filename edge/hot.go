@@ -120,7 +120,7 @@ func (h *hot) close() {
 // listener may have it is asked last, because that counts: what is not answered here
 // is asked again by the handler, which also says why not.
 func (e *Edge) Resident(r *wire.Request, a *wire.Answer) bool {
-	token, path, ok := cutTicket(view(r.Path))
+	token, path, ok := ticket.Cut(view(r.Path))
 	if !ok {
 		return false
 	}
@@ -145,10 +145,7 @@ func (e *Edge) Resident(r *wire.Request, a *wire.Answer) bool {
 // lasts reports whether an answer still is what the handler would answer. A playlist
 // out of a release that could not be confirmed says so itself.
 func (e *Edge) lasts(known *hotAnswer) bool {
-	if known.stretch == nil {
-		return e.releases.since(&known.release.checked) < fresh
-	}
-	return e.releases.recent(known.release)
+	return (known.stretch != nil || !e.releases.failing(known.release)) && e.releases.serves(known.release)
 }
 
 // lay puts the body of an answer into a, if it is in memory whole.
@@ -184,17 +181,6 @@ func (e *Edge) Sent(r *wire.Request, a *wire.Answer, whole bool, took time.Durat
 
 // view is b for looking things up, as long as b is not written to.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
-
-// cutTicket cuts the path of a request into ticket and what is below it, with its
-// slash.
-func cutTicket(path string) (token, below string, ok bool) {
-	rest, ok := strings.CutPrefix(path, "/p/")
-	i := strings.IndexByte(rest, '/')
-	if !ok || i < 0 {
-		return "", "", false
-	}
-	return rest[:i], rest[i:], true
-}
 
 // watch lets serve answer and remembers the answer, if it can be given again.
 func (h *hot) watch(w http.ResponseWriter, r *http.Request, p play, serve handler) error {

@@ -13,6 +13,7 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/edge/cache"
+	"github.com/melodyud/melodyud/edge/cmcd"
 	"github.com/melodyud/melodyud/internal/api"
 	"github.com/melodyud/melodyud/internal/ticket"
 	"github.com/melodyud/melodyud/packager/fmp4"
@@ -236,7 +237,7 @@ func (e *Edge) listSegment(w http.ResponseWriter, r *http.Request, l list) error
 		return err
 	}
 	l.timing.tell(w.Header(), e.config.Now(), stored.Status())
-	describe(w.Header(), found, i)
+	w.Header().Set("CMSD-Static", cmcd.Static(found.AverageBandwidth, found.Length(i)))
 	place := l.place(k, i, name, l.form)
 	moved, rest, err := fmp4.Relocate(head, place)
 	if err != nil {

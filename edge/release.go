@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,8 +19,13 @@ import (
 
 const (
 	// fresh is how long a release is served without asking whether it is still
-	// published: a withdrawn track stops within this time everywhere.
+	// published: a withdrawn track stops within this time everywhere. One in demand is
+	// asked about a little before, so that its listeners never wait for that.
 	fresh = 2 * time.Second
+	ahead = fresh * 3 / 4
+	// believed is how long one is served while it is asked about as long as notices
+	// come: they tell of what was withdrawn sooner than the store does.
+	believed = 30 * time.Second
 	// staleIfError is how long a known release is served while the store is away
 	// (EDGE-3, RFC 5861 §4).
 	staleIfError = 24 * time.Hour
@@ -35,11 +41,13 @@ const (
 // release is a published rendering, ready to serve, or the memory that there is
 // none.
 type release struct {
+	id       melodyud.ReleaseID
 	manifest *melodyud.Manifest // nil if never seen
 	gone     bool               // withdrawn, or never there
 	offsets  map[string][]int64 // per rendition: where each segment starts, and the end
 	checked  atomic.Int64       // when the store last confirmed it, unix nanoseconds
-	failed   atomic.Int64       // when the store last failed to say
+	failed   atomic.Int64       // when the store last failed to say, if it has not said since
+	asking   atomic.Bool        // it is being confirmed ahead
 }
 
 // releases knows the manifests of what is being played.
@@ -47,6 +55,7 @@ type releases struct {
 	config Config
 	known  *otter.Cache[melodyud.ReleaseID, *release]
 	flight singleflight.Group
+	asking sync.WaitGroup
 }
 
 func newReleases(c Config) (*releases, error) {
@@ -60,7 +69,10 @@ func newReleases(c Config) (*releases, error) {
 	return &releases{config: c, known: known}, nil
 }
 
-func (r *releases) close() { r.known.StopAllGoroutines() }
+func (r *releases) close() {
+	r.asking.Wait()
+	r.known.StopAllGoroutines()
+}
 
 func (r *release) weight() uint32 {
 	n := 512
@@ -75,7 +87,7 @@ func (r *release) weight() uint32 {
 // for one release ask the store once, on nobody's context (EDGE-8).
 func (r *releases) get(ctx context.Context, id melodyud.ReleaseID) (*release, error) {
 	old, ok := r.known.GetIfPresent(id)
-	if ok && r.recent(old) {
+	if ok && r.serves(old) {
 		return old.orGone()
 	}
 	done := r.flight.DoChan(string(id), func() (any, error) {
@@ -94,9 +106,34 @@ func (r *releases) get(ctx context.Context, id melodyud.ReleaseID) (*release, er
 	}
 }
 
-// recent reports whether a release is served without asking.
-func (r *releases) recent(one *release) bool {
-	return r.since(&one.checked) < fresh || r.since(&one.failed) < fresh && r.since(&one.checked) < staleIfError
+// serves reports whether a release is served without waiting for the store, and has the
+// store asked when it is time.
+func (r *releases) serves(one *release) bool {
+	age := r.since(&one.checked)
+	switch {
+	case age < ahead, one.gone && age < fresh:
+		return true
+	case r.failing(one):
+		return age < staleIfError
+	case age < fresh, !one.gone && age < believed && r.config.Notices != nil && r.config.Notices.Current(fresh):
+		r.confirm(one)
+		return true
+	}
+	return false
+}
+
+// failing reports whether the store was asked a moment ago and did not say.
+func (r *releases) failing(one *release) bool { return r.since(&one.failed) < fresh }
+
+// confirm asks the store about a release while it is served.
+func (r *releases) confirm(one *release) {
+	if !one.asking.CompareAndSwap(false, true) {
+		return
+	}
+	r.asking.Go(func() {
+		defer one.asking.Store(false)
+		_, _, _ = r.flight.Do(string(one.id), func() (any, error) { return r.refresh(context.Background(), one.id) }) // it notes what it hears
+	})
 }
 
 // settled returns a release that was published once, without asking whether it
@@ -131,6 +168,7 @@ func (r *releases) refresh(ctx context.Context, id melodyud.ReleaseID) (*release
 	_, err := r.config.Store.Stat(ctx, key)
 	switch {
 	case err == nil:
+		old.failed.Store(0)
 		old.checked.Store(r.config.Now().UnixNano())
 		return old, nil
 	case errors.Is(err, melodyud.ErrNotFound):
@@ -151,11 +189,13 @@ func (r *releases) load(ctx context.Context, id melodyud.ReleaseID, key string, 
 	if err != nil {
 		return nil, err
 	}
-	starts, err := offsets(m)
-	if err != nil {
-		return nil, fmt.Errorf("manifest %s: %w", key, err)
+	one := &release{manifest: m, offsets: make(map[string][]int64, len(m.Renditions))}
+	for i := range m.Renditions {
+		if one.offsets[m.Renditions[i].Name], err = m.Renditions[i].Starts(); err != nil {
+			return nil, fmt.Errorf("manifest %s: %w", key, err)
+		}
 	}
-	return r.remember(id, &release{manifest: m, offsets: starts}), nil
+	return r.remember(id, one), nil
 }
 
 // forget remembers that a release, known as old or not at all, is gone.
@@ -163,11 +203,13 @@ func (r *releases) forget(id melodyud.ReleaseID, old *release) *release {
 	one := &release{gone: true}
 	if old != nil {
 		one.manifest, one.offsets = old.manifest, old.offsets
+		old.checked.Store(0) // for who holds it
 	}
 	return r.remember(id, one)
 }
 
 func (r *releases) remember(id melodyud.ReleaseID, one *release) *release {
+	one.id = id
 	one.checked.Store(r.config.Now().UnixNano())
 	r.known.Set(id, one)
 	return one
@@ -190,26 +232,4 @@ func (r *releases) read(ctx context.Context, key string) (*melodyud.Manifest, er
 		return nil, fmt.Errorf("manifest %s has version %d, this edge reads %d", key, m.Version, melodyud.ManifestVersion)
 	}
 	return &m, nil
-}
-
-// offsets adds up where segments start, and refuses a manifest that does not add
-// up: a range beyond the file would be read from nowhere.
-func offsets(m *melodyud.Manifest) (map[string][]int64, error) {
-	all := make(map[string][]int64, len(m.Renditions))
-	for _, r := range m.Renditions {
-		at := r.InitSize + r.IndexSize
-		if r.InitSize < 0 || r.IndexSize < 0 || at > r.Size {
-			return nil, fmt.Errorf("rendition %s: %d bytes before the first segment of a file of %d", r.Name, at, r.Size)
-		}
-		starts := make([]int64, 0, len(r.Sizes)+1)
-		for i, n := range r.Sizes {
-			if n < 0 || n > r.Size-at {
-				return nil, fmt.Errorf("rendition %s: segment %d of %d bytes does not fit into the file", r.Name, i, n)
-			}
-			starts = append(starts, at)
-			at += n
-		}
-		all[r.Name] = append(starts, at)
-	}
-	return all, nil
 }

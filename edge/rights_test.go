@@ -17,8 +17,11 @@ import (
 // board has at most one notice for a session and one for a track or release.
 type board struct {
 	session, track string
+	current        bool
 	rule           ticket.Countries // on track; "": it is withdrawn
 }
+
+func (b *board) Current(time.Duration) bool { return b.current }
 
 var errVoid = melodyud.Refuse(melodyud.ErrForbidden, "playback.revoked", "Stop.")
 

@@ -12,6 +12,7 @@ import (
 
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/edge/cache"
+	"github.com/melodyud/melodyud/edge/cmcd"
 )
 
 // forever is the freshness of bytes that never change under their name (RFC 8246).
@@ -41,7 +42,7 @@ func (e *Edge) segment(w http.ResponseWriter, r *http.Request, p play) error {
 			return err
 		}
 	}
-	describe(w.Header(), found, i)
+	w.Header().Set("CMSD-Static", cmcd.Static(found.AverageBandwidth, found.Length(i)))
 	err = e.stretch(w, r, p, found, part{starts[i], starts[i+1] - starts[i]}, as)
 	if err == nil {
 		e.goesOn(r, p, found, i)

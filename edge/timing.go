@@ -9,7 +9,6 @@ import (
 	melodyud "github.com/melodyud/melodyud"
 	"github.com/melodyud/melodyud/edge/cache"
 	"github.com/melodyud/melodyud/edge/cachestatus"
-	"github.com/melodyud/melodyud/edge/cmcd"
 )
 
 // timing is how long parts of a request took, for Server-Timing.
@@ -44,7 +43,7 @@ func (e *Edge) find(ctx context.Context, id melodyud.ReleaseID) (*release, cache
 	switch {
 	case !ok:
 		how.Forward, how.Stored = cachestatus.URIMiss, true
-	case !e.releases.recent(old):
+	case !e.releases.serves(old):
 		how.Forward = cachestatus.Stale
 	}
 	known, err := e.releases.get(ctx, id)
@@ -55,13 +54,4 @@ func (e *Edge) find(ctx context.Context, id melodyud.ReleaseID) (*release, cache
 		how.TTL, how.HasTTL = -late, true
 	}
 	return known, how, nil
-}
-
-// describe tells players what segment i is (CMSD-Static).
-func describe(h http.Header, r *melodyud.Rendition, i int) {
-	var length time.Duration
-	if i < len(r.Durations) && r.SampleRate > 0 {
-		length = time.Duration(float64(r.Durations[i]) / float64(r.SampleRate) * float64(time.Second))
-	}
-	h.Set("CMSD-Static", cmcd.Static(r.AverageBandwidth, length))
 }

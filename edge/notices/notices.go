@@ -123,6 +123,12 @@ func (b *Board) Healthy() error {
 	return nil
 }
 
+// Current reports whether all notices that were written until so long ago hang here.
+func (b *Board) Current(within time.Duration) bool {
+	age := b.age()
+	return age >= 0 && age < within.Seconds()
+}
+
 // Learn reads all notices there are that can still matter, so that an edge does not
 // begin with forgetting them. It ends with ctx at the latest.
 func (b *Board) Learn(ctx context.Context) error {

@@ -52,6 +52,16 @@ type DB interface {
 	Close() error
 }
 
+// Stamped is a DB that can tell what has been committed for less than a query costs.
+type Stamped interface {
+	// Stamp names a state of the rows: between two equal ones nothing was committed, by
+	// any process. It is false when there is no telling, as right after a commit.
+	Stamp() (Stamp, bool)
+}
+
+// Stamp is what Stamped names a state by.
+type Stamp struct{ At, Size int64 }
+
 // Millis returns t as the database keeps it.
 func Millis(t time.Time) int64 { return t.UnixMilli() }
 

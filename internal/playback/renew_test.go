@@ -32,6 +32,8 @@ func (b *wall) Void(c *ticket.Claims, _, release string) (ticket.Countries, erro
 	return "", nil
 }
 
+func (*wall) Current(time.Duration) bool { return true }
+
 func TestARenewedTicketGoesOnWithTheSameSession(t *testing.T) { // TOK-4
 	t.Parallel()
 	w := newWorld(t, func(c *playback.Config) { c.EdgeURL = "https://edge.example.org" })

@@ -110,3 +110,14 @@ func OfflinePrefix(s Stream, binding string) string {
 // (HLS-94).
 var ErrOfflineTier = melodyud.Refuse(melodyud.ErrForbidden, "offline.premium-only",
 	"Listening offline is part of the premium plan.")
+
+// Cut cuts the path of a playback address into the ticket's token and what is below it,
+// with its slash.
+func Cut(path string) (token, below string, ok bool) {
+	rest, ok := strings.CutPrefix(path, "/p/")
+	i := strings.IndexByte(rest, '/')
+	if !ok || i < 0 {
+		return "", "", false
+	}
+	return rest[:i], rest[i:], true
+}

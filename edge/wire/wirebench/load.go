@@ -42,8 +42,9 @@ func measure(ctx context.Context, o options, dir string, w workload, servers []*
 	}
 	results := make([]result, len(servers))
 	for round := range o.rounds + 1 {
-		for i, one := range servers {
-			length := o.length
+		for turn := range servers {
+			i := (round + turn) % len(servers) // nobody always comes after the same one
+			one, length := servers[i], o.length
 			if round == 0 {
 				length = time.Second
 			}

@@ -45,6 +45,8 @@ type Config struct {
 	// Wait is how long a transaction waits for a connection before it is
 	// ErrUnavailable. Default 10 s.
 	Wait time.Duration
+	// Stamp is that of database.Stamped. Default: there is no telling.
+	Stamp func() (database.Stamp, bool)
 	// Last is closed after the pools. Default: nothing.
 	Last io.Closer
 }
@@ -56,7 +58,10 @@ type DB struct {
 	emitted chan struct{}
 }
 
-var _ database.DB = (*DB)(nil)
+var (
+	_ database.DB      = (*DB)(nil)
+	_ database.Stamped = (*DB)(nil)
+)
 
 // New lays the port over c.
 func New(c Config) (*DB, error) {
@@ -68,6 +73,9 @@ func New(c Config) (*DB, error) {
 	}
 	if c.Lost == nil {
 		c.Lost = func(error) bool { return false }
+	}
+	if c.Stamp == nil {
+		c.Stamp = func() (database.Stamp, bool) { return database.Stamp{}, false }
 	}
 	if c.Wait == 0 {
 		c.Wait = defaultWait
@@ -185,6 +193,9 @@ func (d *DB) signal() {
 	default:
 	}
 }
+
+// Stamp names the state of the rows.
+func (d *DB) Stamp() (database.Stamp, bool) { return d.Config.Stamp() }
 
 // Ping says whether the database answers.
 func (d *DB) Ping(ctx context.Context) error {

@@ -73,7 +73,7 @@ func open(ctx context.Context, path string) (db *sqldb.DB, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return sqldb.New(sqldb.Config{Read: read, Write: write, Kind: kind, Lost: lost, Last: presence})
+	return sqldb.New(sqldb.Config{Read: read, Write: write, Kind: kind, Lost: lost, Stamp: stamper(path + "-wal"), Last: presence})
 }
 
 // create makes a new file first, because SQLite would let everyone read it. One

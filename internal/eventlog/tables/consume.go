@@ -61,13 +61,13 @@ func (c *consumer) work(ctx context.Context) error {
 	}
 	t := c.log.topic(c.topic)
 	for ctx.Err() == nil {
-		appended := c.log.next(t) // before reading, or an append in between is missed
+		now := c.log.look(t) // before reading, or an append in between is missed
 		b, err := c.read(ctx, position)
 		if err != nil {
 			return err
 		}
 		if len(b.events) == 0 {
-			pause.For(ctx, c.log.Poll, appended)
+			c.log.rest(ctx, now)
 			continue
 		}
 		if err := c.finish(ctx, b); err != nil {

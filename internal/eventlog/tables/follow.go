@@ -50,7 +50,7 @@ func (f *follower) work(ctx context.Context, failing *pause.Growing) error {
 	}
 	t := f.log.topic(f.topic)
 	for {
-		appended := f.log.next(t) // before reading, or an append in between is missed
+		now := f.log.look(t) // before reading, or an append in between is missed
 		b, err := f.read(ctx, f.position)
 		if err == nil {
 			err = f.handle(ctx, b.events)
@@ -63,7 +63,7 @@ func (f *follower) work(ctx context.Context, failing *pause.Growing) error {
 			f.position = b.last
 			continue
 		}
-		if !pause.For(ctx, f.log.Poll, appended) {
+		if !f.log.rest(ctx, now) {
 			return context.Cause(ctx)
 		}
 	}

@@ -2,9 +2,11 @@ package tables_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -214,5 +216,87 @@ func TestALogNeedsADatabase(t *testing.T) {
 	t.Parallel()
 	if _, err := tables.Open(tables.Config{}); err == nil {
 		t.Error("want an error")
+	}
+}
+
+// asked counts the reads of a database that tells of itself what it is told to.
+type asked struct {
+	database.DB
+	reads atomic.Int64
+	stamp func() (database.Stamp, bool)
+}
+
+func (a *asked) Stamp() (database.Stamp, bool) { return a.stamp() }
+
+func (a *asked) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	a.reads.Add(1)
+	return a.DB.Query(ctx, query, args...)
+}
+
+// followWhile follows a log on db while act goes on, which may ask how many events came.
+func followWhile(t *testing.T, db database.DB, act func(came func() int)) {
+	t.Helper()
+	l, err := tables.Open(tables.Config{DB: db, Poll: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var events atomic.Int64
+	done := make(chan error, 1)
+	go func() {
+		done <- l.Follow(ctx, "topic", time.Time{}, func(_ context.Context, b []melodyud.Event) error {
+			events.Add(int64(len(b)))
+			return nil
+		})
+	}()
+	act(func() int { return int(events.Load()) })
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func until(t *testing.T, what string, seen func() bool) {
+	t.Helper()
+	for range 3000 {
+		if seen() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("%s: not seen", what)
+}
+
+func TestAQuietLogIsSeldomRead(t *testing.T) {
+	t.Parallel()
+	looks := atomic.Int64{}
+	db := &asked{DB: databasetest.Open(t), stamp: func() (database.Stamp, bool) { looks.Add(1); return database.Stamp{At: 1}, true }}
+	followWhile(t, db, func(func() int) {
+		until(t, "500 looks", func() bool { return looks.Load() > 500 })
+		if reads := db.reads.Load(); reads < 60 || reads > 140 {
+			t.Errorf("%d reads at 500 looks, want 100", reads)
+		}
+	})
+}
+
+func TestAnEventOfAnotherProcessIsSeenWhateverTheDatabaseTells(t *testing.T) {
+	t.Parallel()
+	for name, stamp := range map[string]func() (database.Stamp, bool){
+		"nothing ever changes": func() (database.Stamp, bool) { return database.Stamp{}, true },
+		"there is no telling":  func() (database.Stamp, bool) { return database.Stamp{}, false },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			under := databasetest.Open(t)
+			followWhile(t, &asked{DB: under, stamp: stamp}, func(came func() int) {
+				for n := range 20 {
+					if err := tables.New(under).Append(t.Context(), "topic", event(n)); err != nil {
+						t.Fatal(err)
+					}
+					until(t, "an event", func() bool { return came() == n+1 })
+				}
+			})
+		})
 	}
 }
