@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -177,17 +178,39 @@ func judge(out io.Writer, w workload, results []result) (missed bool) {
 			missed = true
 		}
 		if r.server.name == "nginx" {
-			missed = slower(out, w.name+": p99", ours.median(p99), r.median(p99)) || missed
-			missed = slower(out, w.name+": p99 at an even pace", ours.median(paced), r.median(paced)) || missed
+			missed = slower(out, w.name+": p99", ours.turns, r.turns, p99) || missed
+			missed = slower(out, w.name+": p99 at an even pace", ours.turns, r.turns, paced) || missed
 		}
 	}
 	return missed
 }
 
-// slower prints and reports that ours is the longer time.
-func slower(out io.Writer, what string, ours, nginx time.Duration) bool {
-	if ours > nginx {
-		fmt.Fprintf(out, "MISSED: %s is %s, nginx's %s\n", what, ours, nginx)
+// slower prints in how many rounds ours took longer, and reports whether that is worse:
+// equals would be so far apart in less than one of twenty comparisons.
+func slower(out io.Writer, what string, ours, nginx []turn, of func(turn) time.Duration) bool {
+	longer := 0
+	for i := range ours {
+		if of(ours[i]) > of(nginx[i]) {
+			longer++
+		}
 	}
-	return ours > nginx
+	fmt.Fprintf(out, "%s is longer than nginx's in %d of %d rounds\n", what, longer, len(ours))
+	if chance(longer, len(ours)) >= 0.05 {
+		return false
+	}
+	fmt.Fprintf(out, "MISSED: %s is longer than nginx's\n", what)
+	return true
+}
+
+// chance is how likely a coin falls on one side in at least least of n throws (the sign
+// test, one-sided).
+func chance(least, n int) (p float64) {
+	exactly := math.Pow(0.5, float64(n))
+	for k := range n + 1 {
+		if k >= least {
+			p += exactly
+		}
+		exactly *= float64(n-k) / float64(k+1)
+	}
+	return p
 }
