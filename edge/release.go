@@ -90,11 +90,7 @@ func (r *releases) get(ctx context.Context, id melodyud.ReleaseID) (*release, er
 	if ok && r.serves(old) {
 		return old.orGone()
 	}
-	done := r.flight.DoChan(string(id), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
-		defer cancel()
-		return r.refresh(ctx, id)
-	})
+	done := r.flight.DoChan(string(id), func() (any, error) { return r.ask(context.WithoutCancel(ctx), id) })
 	select {
 	case result := <-done:
 		if result.Err != nil {
@@ -132,7 +128,7 @@ func (r *releases) confirm(one *release) {
 	}
 	r.asking.Go(func() {
 		defer one.asking.Store(false)
-		_, _, _ = r.flight.Do(string(one.id), func() (any, error) { return r.refresh(context.Background(), one.id) }) // it notes what it hears
+		_, _, _ = r.flight.Do(string(one.id), func() (any, error) { return r.ask(context.Background(), one.id) }) // it notes what it hears
 	})
 }
 
@@ -154,6 +150,13 @@ func (r *release) orGone() (*release, error) {
 
 func (r *releases) since(t *atomic.Int64) time.Duration {
 	return time.Duration(r.config.Now().UnixNano() - t.Load())
+}
+
+// ask is refresh for as long as it may take.
+func (r *releases) ask(ctx context.Context, id melodyud.ReleaseID) (*release, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	return r.refresh(ctx, id)
 }
 
 // refresh confirms a known release or loads a new one.
