@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/melodyud/melodyud/edge"
+	"github.com/melodyud/melodyud/edge/cachestatus"
 	"github.com/melodyud/melodyud/internal/ticket"
 )
 
@@ -65,29 +66,53 @@ func TestListenersOfAReleaseInDemandDoNotWaitForTheStore(t *testing.T) {
 func TestWithNoticesAReleaseIsBelievedWhileItIsAskedAbout(t *testing.T) { // EDGE-3
 	t.Parallel()
 	for name, c := range map[string]struct {
-		later    time.Duration
-		notices  board
-		believed bool
+		later              time.Duration
+		current, withdrawn bool // what notices say
+		believed           bool
 	}{
-		"a while later":         {29 * time.Second, board{current: true}, true},
-		"too late":              {30 * time.Second, board{current: true}, false},
-		"notices do not come":   {3 * time.Second, board{}, false},
-		"not even asked about":  {time.Second, board{}, true},
-		"a notice withdraws it": {time.Second, board{current: true, track: "x"}, false},
+		"a while later":         {later: 29 * time.Second, current: true, believed: true},
+		"too late":              {later: 30 * time.Second, current: true},
+		"notices do not come":   {later: 3 * time.Second},
+		"not even asked about":  {later: time.Second, believed: true},
+		"a notice withdraws it": {later: time.Second, current: true, withdrawn: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t)
-			b := board{current: c.notices.current}
+			b := board{current: c.current}
 			path := s.hotSegment(t, &b)
 			s.now.Add(int64(c.later))
-			if c.notices.track != "" {
+			if c.withdrawn {
 				b.track = string(s.track)
 			}
 			if got := s.seen(path); got != c.believed {
 				t.Errorf("answered from memory: %v, want %v", got, c.believed)
 			}
 		})
+	}
+}
+
+func TestAPlaylistOfABelievedReleaseIsTheSameFromMemoryAndFromTheHandler(t *testing.T) { // EDGE-11
+	t.Parallel()
+	s := newStage(t)
+	s.hotSegment(t, &board{current: true})
+	address, path := s.front(t), s.base(t, ticket.Premium)+"aac-64/index.m3u8"
+	ask(t, address, "GET", path)
+	if !s.kept(path) {
+		t.Fatal("not answered from memory")
+	}
+	s.now.Add(int64(20 * time.Second))
+	s.shelf.mu.Lock() // the store takes its time
+	defer s.shelf.mu.Unlock()
+	if !s.seen(path) {
+		t.Error("not answered from memory")
+	}
+	for range 2 {
+		memory, _ := ask(t, address, "GET", path)
+		handler := s.get(t, path)
+		if m, h := memory.Header.Get(cachestatus.Name), handler.Header.Get(cachestatus.Name); m != h || m != "melodyud-edge; hit" {
+			t.Errorf("from memory %q, from the handler %q", m, h)
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ func (e *Edge) find(ctx context.Context, id melodyud.ReleaseID) (*release, cache
 	if err != nil {
 		return nil, how, err
 	}
-	if late := e.releases.since(&known.checked) - fresh; late >= 0 {
+	if late := e.releases.since(&known.checked) - fresh; late >= 0 && e.releases.failing(known) {
 		how.TTL, how.HasTTL = -late, true
 	}
 	return known, how, nil
