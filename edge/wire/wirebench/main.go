@@ -6,9 +6,6 @@
 //	segments    requests per second of processor time >= nginx's and >= 1.3 x Varnish's
 //	playlists   the same >= Varnish's
 //	both        p99 no worse than nginx's, at full speed and where both have the same to do
-//
-// p99 is mostly that of the load and of the machine, whatever answers: it differs by a
-// fifth between two turns of one server. So it is compared round by round.
 package main
 
 import (
